@@ -1,0 +1,1 @@
+"""Settings, their one loader, and the YAML shipped with the package."""

@@ -1,0 +1,1 @@
+"""Order, retries and resources: the stages of a run, as plain functions, Dask tasks and Prefect flows."""

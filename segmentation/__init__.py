@@ -1,0 +1,1 @@
+"""Networks, weights, prediction, training and metrics; labels to polygons."""
