@@ -1,0 +1,58 @@
+"""One run per output: a lock that the operating system lets go of when its holder dies."""
+
+import fcntl
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from segflow.errors import OutputBusyError, OutputError
+
+
+@contextmanager
+def output_lock(path: Path) -> Iterator[None]:
+    """Hold the lock file at `path`, which is made if missing and stays.
+
+    Raises
+    ------
+    OutputBusyError
+        If another process holds it; the message names that process.
+    OutputError
+        If the file cannot be made, or the file system has no locks.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        msg = f"{path} cannot be made ({error.strerror}): choose an output folder that you may write to"
+        raise OutputError(msg) from error
+    try:
+        _take(descriptor, path)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)  # also releases the lock
+
+
+def _take(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        msg = f"{path.parent} is being written by another run ({_holder(descriptor)}): wait for it or stop it"
+        raise OutputBusyError(msg) from error
+    except OSError as error:
+        msg = f"{path} cannot be locked ({error.strerror}): choose an output on a file system with locks"
+        raise OutputError(msg) from error
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
+
+
+def _holder(descriptor: int) -> str:
+    """Say who holds a lock, from what the holder wrote into the file."""
+    try:
+        holder = json.loads(os.pread(descriptor, 4096, 0))
+        return f"process {holder['pid']} on {holder['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "process unknown"

@@ -1,0 +1,60 @@
+"""Which pixels hold data.
+
+A pixel is valid if *every* chosen band holds data there. A band that is merely 0 is data,
+unless 0 is its nodata value: dark water and shadow are no holes.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+
+def valid_pixels(pixels: npt.NDArray[np.generic], nodata: Sequence[float | None]) -> npt.NDArray[np.bool_] | None:
+    """Tell where every band holds data.
+
+    Parameters
+    ----------
+    pixels
+        (bands, height, width) array.
+    nodata
+        One value per band that stands for "no data", or None.
+
+    Returns
+    -------
+    valid
+        (height, width) bool array, True where all bands hold data;
+        None if no pixel can be without data, so that nothing had to be looked at.
+    """
+    valid: npt.NDArray[np.bool_] | None = None
+    for band, value in zip(pixels, nodata, strict=True):
+        holds = _holds_data(band, value)
+        if holds is not None:
+            valid = holds if valid is None else np.logical_and(valid, holds, out=valid)
+    return valid
+
+
+def nodata_in(dtype: np.dtype[np.generic], nodata: float | None) -> np.generic | None:
+    """Give a nodata value as a pixel of `dtype` would hold it, or None if no pixel can.
+
+    A float value is rounded to `dtype`, as the writer of the file did it. NaN gives None:
+    it equals nothing, and NaN pixels are never valid anyway.
+    """
+    if nodata is None or nodata != nodata:  # noqa: PLR0124 - NaN
+        return None
+    if np.issubdtype(dtype, np.integer):
+        info = np.iinfo(dtype)
+        fits = nodata == np.trunc(nodata) and info.min <= nodata <= info.max
+        return dtype.type(int(nodata)) if fits else None
+    if abs(nodata) > np.finfo(dtype).max and not np.isinf(nodata):
+        return None
+    return dtype.type(nodata)
+
+
+def _holds_data(band: npt.NDArray[np.generic], nodata: float | None) -> npt.NDArray[np.bool_] | None:
+    value = nodata_in(band.dtype, nodata)
+    differs = None if value is None else np.asarray(band != value)
+    if not np.issubdtype(band.dtype, np.floating):
+        return differs
+    finite: npt.NDArray[np.bool_] = np.isfinite(band)
+    return finite if differs is None else np.logical_and(finite, differs, out=finite)
