@@ -139,9 +139,15 @@ class Canvas:
 
         Raises
         ------
+        ValueError
+            If the window reaches out of the scene.
         DamagedError
             If a chunk does not read back as it was written.
         """
+        scene = Window.of_shape(self.layout.height, self.layout.width)
+        if window not in scene:
+            msg = f"a window of the canvas must lie in {scene}, got {window}"
+            raise ValueError(msg)
         try:
             return np.asarray(self._arrays[name][(..., *window.slices)], np.uint8)
         except _DAMAGE as error:
@@ -166,7 +172,7 @@ class Canvas:
 def core_checksum(labels: Bytes, confidence: Bytes, probabilities: Bytes | None = None) -> str:
     """Give the CRC-32 of every layer of a core, in hexadecimal, joined by dashes."""
     layers = [labels, confidence] if probabilities is None else [labels, confidence, probabilities]
-    return "-".join(f"{zlib.crc32(np.ascontiguousarray(layer)):08x}" for layer in layers)
+    return "-".join(f"{zlib.crc32(np.ascontiguousarray(layer).data):08x}" for layer in layers)
 
 
 def create_canvas(path: Path, layout: CanvasLayout) -> Canvas:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 import rasterio.windows
+from rasterio.enums import Interleaving
 
 from segflow.errors import SceneMismatchError
 from segflow.io.bands import select_bands
@@ -202,7 +203,7 @@ def _open_dataset(
 def _check_limits(dataset: Any, source: str, limits: SceneLimits) -> None:  # noqa: ANN401
     """Check what GDAL found, which for a remote scene is the first that is known."""
     rows, cols = dataset.block_shapes[0] if dataset.count else (0, 0)
-    samples = dataset.count if dataset.profile.get("interleave") == "pixel" else 1
+    samples = dataset.count if dataset.interleaving is Interleaving.pixel else 1
     item = np.dtype(dataset.dtypes[0]).itemsize if dataset.count and "complex_int" not in dataset.dtypes[0] else 4
     limits.check(
         source,

@@ -12,7 +12,7 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from segflow.errors import SceneError
 from segflow.io.limits import SceneLimits
@@ -149,8 +149,8 @@ def _first_value(file: BinaryIO, layout: _Layout, kind: int, count: int, raw: by
     return int(_read(file, form)[0])
 
 
-def _read(file: BinaryIO, form: str) -> tuple[int, int, int, bytes]:
-    return struct.unpack(form, file.read(struct.calcsize(form)))  # type: ignore[return-value]
+def _read(file: BinaryIO, form: str) -> tuple[Any, ...]:
+    return struct.unpack(form, file.read(struct.calcsize(form)))
 
 
 def _directory(tags: dict[int, int], tag_bytes: int) -> TiffDirectory:

@@ -5,12 +5,13 @@ unless 0 is its nodata value: dark water and shadow are no holes.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 
-def valid_pixels(pixels: npt.NDArray[np.generic], nodata: Sequence[float | None]) -> npt.NDArray[np.bool_] | None:
+def valid_pixels(pixels: npt.NDArray[Any], nodata: Sequence[float | None]) -> npt.NDArray[np.bool_] | None:
     """Tell where every band holds data.
 
     Parameters
@@ -34,7 +35,7 @@ def valid_pixels(pixels: npt.NDArray[np.generic], nodata: Sequence[float | None]
     return valid
 
 
-def nodata_in(dtype: np.dtype[np.generic], nodata: float | None) -> np.generic | None:
+def nodata_in(dtype: np.dtype[Any], nodata: float | None) -> np.generic | None:
     """Give a nodata value as a pixel of `dtype` would hold it, or None if no pixel can.
 
     A float value is rounded to `dtype`, as the writer of the file did it. NaN gives None:
@@ -45,13 +46,18 @@ def nodata_in(dtype: np.dtype[np.generic], nodata: float | None) -> np.generic |
     if np.issubdtype(dtype, np.integer):
         info = np.iinfo(dtype)
         fits = nodata == np.trunc(nodata) and info.min <= nodata <= info.max
-        return dtype.type(int(nodata)) if fits else None
-    if abs(nodata) > np.finfo(dtype).max and not np.isinf(nodata):
-        return None
-    return dtype.type(nodata)
+        return _scalar(dtype, int(nodata)) if fits else None
+    if abs(nodata) > float(np.finfo(dtype).max):
+        return None  # infinite pixels are never valid either
+    return _scalar(dtype, nodata)
 
 
-def _holds_data(band: npt.NDArray[np.generic], nodata: float | None) -> npt.NDArray[np.bool_] | None:
+def _scalar(dtype: np.dtype[Any], value: float) -> np.generic:
+    scalar: np.generic = dtype.type(value)
+    return scalar
+
+
+def _holds_data(band: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[np.bool_] | None:
     value = nodata_in(band.dtype, nodata)
     differs = None if value is None else np.asarray(band != value)
     if not np.issubdtype(band.dtype, np.floating):
