@@ -53,7 +53,7 @@ class Grid:
     def corners(self) -> tuple[tuple[float, float], ...]:
         """World (x, y) of the corners: upper left, upper right, lower right, lower left."""
         h, w = self.shape
-        return tuple(self.transform * corner for corner in ((0, 0), (w, 0), (w, h), (0, h)))
+        return tuple(self.transform @ corner for corner in ((0, 0), (w, 0), (w, h), (0, h)))
 
     @property
     def bounds(self) -> tuple[float, float, float, float]:
@@ -66,6 +66,6 @@ class Grid:
         return Grid(
             height=len(window.rows),
             width=len(window.cols),
-            transform=self.transform * Affine.translation(window.cols.start, window.rows.start),
+            transform=self.transform @ Affine.translation(window.cols.start, window.rows.start),
             crs=self.crs,
         )

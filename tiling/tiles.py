@@ -78,6 +78,11 @@ class Axis:
         start = max(0, min(start, self.extended - self.read_length))
         return Span(start, start + self.read_length)
 
+    def read_around(self, core: Span) -> Span:
+        """Give the shortest aligned read that makes any pixels `core` right."""
+        start = (core.start - self.margin) // self.stride * self.stride
+        return Span(max(0, start), min(_round_up(core.stop + self.margin, self.stride), self.extended))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tile:
@@ -179,6 +184,10 @@ class TileGrid:
     def __iter__(self) -> Iterator[Tile]:
         """Go through the tiles in row-major order."""
         return (self[index] for index in range(len(self)))
+
+    def around(self, core: Window) -> Tile:
+        """Give a tile for any window of the scene, wherever the borders of this tiling lie."""
+        return Tile(index=0, core=core, read=Window(self.rows.read_around(core.rows), self.cols.read_around(core.cols)))
 
     def whole(self) -> Tile:
         """Give the whole scene as one tile: the pass that all tilings must equal."""

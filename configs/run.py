@@ -1,0 +1,90 @@
+"""Settings of `segflow run`."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+TILE_STEP = 256  # px; cores are multiples of it, and so of every stride up to 256
+
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+OnTileError = Literal["fail", "nodata"]
+
+
+def _split(value: object) -> object:
+    """Read ``a,b,c`` from an option or a variable as a list."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _band(value: object) -> object:
+    """Read a band as a number where it looks like one, else as a name."""
+    return int(value) if isinstance(value, str) and value.strip().isdigit() else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split), Field(min_length=1)]
+Bands = Annotated[
+    tuple[Annotated[int | str, BeforeValidator(_band)], ...], BeforeValidator(_split), Field(min_length=1)
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """What a run may be told; every field is an option, a YAML key and a variable ``SEGFLOW_…``.
+
+    Attributes
+    ----------
+    model
+        Name of a shipped model, or path of a ``.safetensors`` file.
+    out
+        Output folder; products lie in ``out/<scene>/``.
+    tile
+        Side of a tile's core [px]; None: from the model and the memory there is.
+    margin
+        How far a tile reads past its core [px]; None: the model's own.
+    batch
+        Tiles per forward pass; None: as many as fit.
+    device, precision
+        Where and how the network runs.
+    workers
+        Local worker processes; 0: inside this process.
+    scheduler
+        Address of an existing Dask scheduler.
+    bands
+        Bands of the scene in the order of the model's, by number or name.
+    min_area
+        Smallest polygon that is kept [m²].
+    simplify
+        Tolerance of simplification with shared edges kept [px]; 0: pixel-exact edges.
+    classes
+        Names of the classes to vectorise; None: all whose geometry is not ``none``.
+    probabilities, vectors
+        Whether to write a raster of class probabilities, and vectors.
+    overwrite
+        Whether products of other inputs may be replaced.
+    allow_remote, sidecars
+        Whether scenes may be URLs, and whether files beside the scene (``.ovr``, ``.msk``,
+        ``.aux.xml``) are trusted.
+    on_tile_error
+        ``fail`` stops at a tile that cannot be read; ``nodata`` leaves it empty and exits with 3.
+    """
+
+    model: str = "forest-amazon-s2"
+    out: str = "maps"
+    tile: Annotated[int, Field(ge=TILE_STEP, multiple_of=TILE_STEP)] | None = None
+    margin: Annotated[int, Field(ge=0)] | None = None
+    batch: Annotated[int, Field(ge=1)] | None = None
+    device: Device = "auto"
+    precision: Precision = "auto"
+    workers: Annotated[int, Field(ge=0)] = 0
+    scheduler: Annotated[str, Field(pattern=r"^(tcp|tls|inproc|ws|wss|ucx)://.+")] | None = None
+    bands: Bands | None = None
+    min_area: Annotated[float, Field(ge=0)] = 0.0
+    simplify: Annotated[float, Field(ge=0)] = 0.0
+    classes: Names | None = None
+    probabilities: bool = False
+    vectors: bool = True
+    overwrite: bool = False
+    allow_remote: bool = False
+    sidecars: bool = False
+    on_tile_error: OnTileError = "fail"

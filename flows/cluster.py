@@ -1,0 +1,181 @@
+"""Dask clusters: inside this process, as local processes on loopback, or one that exists already."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import dask
+from distributed import Client, KilledWorker, LocalCluster, as_completed
+
+from segflow import __version__
+from segflow.errors import ClusterError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+CONNECT_SECONDS = 30  # for workers to come up or a scheduler to answer
+IN_FLIGHT = 2  # tasks per worker thread: one that runs, one that waits
+
+# glibc gives large blocks back to the kernel after every layer and asks for them again before the
+# next; with these thresholds it keeps them. They count only when set before a process starts.
+WORKER_ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "MALLOC_TRIM_THRESHOLD_": "17179869184",
+    "MALLOC_TOP_PAD_": "67108864",
+}
+
+
+@contextmanager
+def open_cluster(workers: int, scheduler: str | None) -> Iterator[Client]:
+    """Open a client to the cluster that was asked for, and close what it started.
+
+    Parameters
+    ----------
+    workers
+        Local worker processes, on loopback; 0: one worker inside this process, no port open.
+    scheduler
+        Address of a running scheduler; None: a cluster of our own.
+
+    Raises
+    ------
+    ClusterError
+        If the cluster does not come up, has no workers or runs another version.
+    """
+    settings = {
+        "distributed.nanny.pre-spawn-environ": _spawn_environment(workers),
+        "distributed.worker.memory.target": False,
+        "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.pause": False,
+        "distributed.worker.memory.terminate": False,
+        "distributed.admin.system-monitor.disk": False,
+        "distributed.admin.system-monitor.gil.enabled": False,
+        "distributed.worker.profile.enabled": False,
+        "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
+        "distributed.logging.distributed": "critical",
+    }
+    with dask.config.set(settings):
+        if scheduler is not None:
+            with _connect(scheduler) as client:
+                yield client
+        else:
+            with _local_cluster(workers) as cluster, Client(cluster, set_as_default=False) as client:
+                _wait_for_workers(client, max(1, workers))
+                yield client
+
+
+def run_bounded(
+    client: Client, call: Callable[..., Result], common: object, tasks: Iterable[Task]
+) -> Iterator[tuple[Task, Result]]:
+    """Run ``call(common, task)`` for every task, few at a time, and give results as they come.
+
+    Raises
+    ------
+    ClusterError
+        If workers died while running one task, which is named.
+    SegflowError
+        What `call` raised.
+    """
+    queue = iter(tasks)
+    threads = sum(client.nthreads().values())
+    shared = client.scatter(common, broadcast=True) if _is_remote(client) else common
+    pending: dict[Any, Task] = {}
+    done = as_completed([], loop=client.loop)
+
+    def submit_next() -> None:
+        for task in queue:
+            future = client.submit(call, shared, task, pure=False)
+            pending[future] = task
+            done.add(future)
+            return
+
+    for _ in range(IN_FLIGHT * threads):
+        submit_next()
+    try:
+        for future in done:
+            task = pending.pop(future)
+            result = _result(future, task)
+            future.release()
+            submit_next()
+            yield task, result
+    finally:
+        client.cancel(list(pending))
+
+
+def _result(future: Any, task: object) -> Any:  # noqa: ANN401  # what the task returns
+    try:
+        return future.result()
+    except KilledWorker as error:
+        msg = (
+            f"workers died again and again on tiles {task} (last: {error.last_worker.address}): "
+            "too little memory per worker, or a damaged tile; try a smaller --tile or fewer --workers"
+        )
+        raise ClusterError(msg) from error
+
+
+def _spawn_environment(workers: int) -> dict[str, str]:
+    """Environment of worker processes: malloc thresholds, and processors shared out evenly."""
+    threads = str(max(1, (os.cpu_count() or 1) // max(1, workers)))
+    return {
+        **{name: os.environ.get(name, value) for name, value in WORKER_ENVIRONMENT.items()},
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": "1",
+    }
+
+
+def _local_cluster(workers: int) -> LocalCluster:
+    try:
+        return LocalCluster(
+            n_workers=max(1, workers),
+            threads_per_worker=1,
+            processes=workers > 0,
+            host="127.0.0.1" if workers else None,
+            dashboard_address=None,
+            worker_dashboard_address=None,
+            memory_limit=0,
+            silence_logs="critical",
+        )
+    except (OSError, RuntimeError, TimeoutError) as error:
+        msg = f"{max(1, workers)} local worker(s) did not start ({error}): try fewer --workers"
+        raise ClusterError(msg) from error
+
+
+@contextmanager
+def _connect(address: str) -> Iterator[Client]:
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        msg = f"scheduler {address} does not answer within {CONNECT_SECONDS} s ({error}): is it running there?"
+        raise ClusterError(msg) from error
+    with client:
+        _wait_for_workers(client, 1)
+        _check_versions(client, address)
+        yield client
+
+
+def _wait_for_workers(client: Client, count: int) -> None:
+    try:
+        client.wait_for_workers(count, timeout=CONNECT_SECONDS)
+    except TimeoutError as error:
+        found = len(client.scheduler_info()["workers"])
+        msg = f"{found} of {count} Dask worker(s) came up within {CONNECT_SECONDS} s: start workers for this scheduler"
+        raise ClusterError(msg) from error
+
+
+def _check_versions(client: Client, address: str) -> None:
+    for worker, version in client.run(_version).items():
+        if version != __version__:
+            msg = f"worker {worker} of {address} runs segflow {version}, but needs {__version__}: install the same"
+            raise ClusterError(msg)
+
+
+def _version() -> str:
+    try:
+        from segflow import __version__ as version  # noqa: PLC0415  # runs on the worker
+    except ImportError:
+        return "none"
+    return version
+
+
+def _is_remote(client: Client) -> bool:
+    return client.scheduler is not None and not client.scheduler.address.startswith("inproc://")

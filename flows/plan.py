@@ -1,0 +1,238 @@
+"""The plan of a run: everything that can be known, and everything that can fail, before the first forward pass."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from segflow.configs.run import TILE_STEP, RunSettings
+from segflow.errors import SceneMismatchError, SettingsError
+from segflow.flows.models import ModelRef, find_model
+from segflow.io.bands import select_bands
+from segflow.io.ground import gsd
+from segflow.io.identity import scene_identity
+from segflow.io.scenes import SceneInfo, describe_scene
+from segflow.segmentation.devices import choose_device
+from segflow.segmentation.spec import ModelSpec
+from segflow.tiling import TileGrid
+
+FORMAT = 1  # of work folders and products; raised when the same inputs would give other bytes
+LARGEST_CORE = 2048  # px; larger tiles save less than 5 % of the work and quadruple the memory
+MEMORY_SHARE = 0.5  # of the memory that is free may go into forward passes
+BYTES_PER_PIXEL = 600  # of a read, in the forward pass of the shipped U-Nets; measured, rounded up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """One scene, one model, one tiling, one place for the products.
+
+    Attributes
+    ----------
+    scene, bands
+        The scene and the numbers of the bands that the model gets, in its order.
+    scene_digest
+        ``sha256:…`` of the scene's content.
+    ground
+        Ground sampling distance at the scene's centre [m]; None without a CRS.
+    model
+        The model.
+    tiles
+        Cores, reads, margin.
+    settings
+        What the user asked for.
+    key
+        Digest of all that decides the value of a pixel; runs with one key share their work.
+    warnings
+        What the user should know though it stops nothing.
+    """
+
+    scene: SceneInfo
+    bands: tuple[int, ...]
+    scene_digest: str
+    ground: float | None
+    model: ModelRef
+    tiles: TileGrid
+    settings: RunSettings
+    key: str
+    warnings: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the scene: its file's name without the suffix."""
+        return Path(self.scene.path).stem
+
+    @property
+    def folder(self) -> Path:
+        """Where the products go."""
+        return Path(self.settings.out) / self.name
+
+    @property
+    def work(self) -> Path:
+        """Where the work in progress lies."""
+        return Path(self.settings.out) / ".segflow" / self.key
+
+    @property
+    def exact(self) -> bool:
+        """Whether the map equals one whole-scene forward pass."""
+        return is_exact(self.model.spec, self.tiles.margin)
+
+
+def plan_run(path: str | os.PathLike[str], settings: RunSettings, *, remember: bool = True) -> RunPlan:
+    """Check scene, model and settings against each other and plan the run.
+
+    Parameters
+    ----------
+    path
+        A GeoTIFF.
+    settings
+        What to do with it.
+    remember
+        Whether the digest of the scene may be kept in the output folder, so that the next
+        run need not read the whole scene for it.
+
+    Raises
+    ------
+    SegflowError
+        The first thing that would keep the run from succeeding.
+    """
+    scene = describe_scene(path, sidecars=settings.sidecars, remote=settings.allow_remote)
+    model = find_model(settings.model)
+    bands = select_bands(scene, tuple(band.name for band in model.spec.bands), settings.bands)
+    ground = gsd(scene.grid)
+    check_scene(scene, ground, model.spec)
+    check_classes(settings, model.spec)
+    tiles = tile_scene(scene.grid.shape, model.spec, settings)
+    device = settings.device if settings.scheduler else choose_device(settings.device).type
+    digest = scene_identity(
+        path, sidecars=settings.sidecars, cache=Path(settings.out) / ".segflow" / "scenes.json" if remember else None
+    )
+    return RunPlan(
+        scene=scene,
+        bands=bands,
+        scene_digest=digest,
+        ground=ground,
+        model=model,
+        tiles=tiles,
+        settings=settings,
+        key=run_key(digest, Path(path).stem, bands, model, tiles, device, settings),
+        warnings=tuple(_warnings(scene, model.spec, tiles.margin)),
+    )
+
+
+def check_scene(scene: SceneInfo, ground: float | None, spec: ModelSpec) -> None:
+    """Check that the scene's pixels are what the model was trained on.
+
+    Raises
+    ------
+    SceneMismatchError
+        If data type or ground sampling distance differ.
+    """
+    name = Path(scene.path).name
+    if scene.dtype != spec.dtype:
+        msg = f"{name} has {scene.dtype} pixels, but model {spec.name} needs {spec.dtype}: convert it or choose another model"
+        raise SceneMismatchError(msg)
+    low, high = spec.gsd_range
+    if ground is not None and not low <= ground <= high:
+        msg = (
+            f"{name} has a ground sampling distance of {ground:.4g} m, but model {spec.name} needs "
+            f"{low:g} to {high:g} m: resample the scene (gdalwarp -tr) or choose another model"
+        )
+        raise SceneMismatchError(msg)
+
+
+def check_classes(settings: RunSettings, spec: ModelSpec) -> None:
+    """Check that the classes to vectorise are classes of the model.
+
+    Raises
+    ------
+    SettingsError
+        If one is not.
+    """
+    known = [entry.name for entry in spec.classes]
+    for name in settings.classes or ():
+        if name not in known:
+            msg = f"class {name!r} is not a class of model {spec.name}: choose from {', '.join(known)}"
+            raise SettingsError(msg)
+
+
+def tile_scene(shape: tuple[int, int], spec: ModelSpec, settings: RunSettings) -> TileGrid:
+    """Give the tiling of a scene: as asked, else by the model and the memory there is.
+
+    Raises
+    ------
+    SettingsError
+        If the core that was asked for is not a multiple of the model's stride.
+    """
+    margin = spec.margin if settings.margin is None else settings.margin
+    core = settings.tile or _default_core(shape, spec, margin, max(1, settings.workers))
+    if core % spec.stride:
+        msg = f"tile {core} px is not a multiple of the stride {spec.stride} px of model {spec.name}"
+        raise SettingsError(msg)
+    return TileGrid(height=shape[0], width=shape[1], core=core, margin=margin, stride=spec.stride)
+
+
+def run_key(  # noqa: PLR0913  # the inputs that decide a pixel, each by name
+    scene_digest: str,
+    name: str,
+    bands: tuple[int, ...],
+    model: ModelRef,
+    tiles: TileGrid,
+    device: str,
+    settings: RunSettings,
+) -> str:
+    """Give the digest of all that decides the value of a pixel.
+
+    The tiling is part of it only where the map depends on the tiling.
+    """
+    exact = is_exact(model.spec, tiles.margin)
+    parts = {
+        "format": FORMAT,
+        "scene": scene_digest,
+        "name": name,
+        "bands": bands,
+        "model": model.digest,
+        "device": device,
+        "precision": settings.precision,
+        "probabilities": settings.probabilities,
+        "sidecars": settings.sidecars,
+        "tiling": None if exact else [tiles.core, tiles.margin],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def is_exact(spec: ModelSpec, margin: int) -> bool:
+    """Tell whether tiles with this margin give the whole-scene pass."""
+    return spec.dependency is not None and margin >= spec.dependency
+
+
+def forward_memory(tiles: TileGrid, batch: int = 1) -> int:
+    """Estimate the memory of one forward pass [bytes]."""
+    height, width = tiles.read_shape
+    return height * width * BYTES_PER_PIXEL * batch
+
+
+def _default_core(shape: tuple[int, int], spec: ModelSpec, margin: int, workers: int) -> int:
+    """Give the largest core whose forward pass fits, no larger than the scene needs."""
+    budget = psutil.virtual_memory().available * MEMORY_SHARE / workers
+    core = min(spec.core, LARGEST_CORE)
+    while core > TILE_STEP and (core + 2 * margin) ** 2 * BYTES_PER_PIXEL > budget:
+        core //= 2
+    needed = -(-max(shape) // TILE_STEP) * TILE_STEP
+    return max(TILE_STEP, min(core // TILE_STEP * TILE_STEP, needed))
+
+
+def _warnings(scene: SceneInfo, spec: ModelSpec, margin: int) -> list[str]:
+    name = Path(scene.path).name
+    found = []
+    if scene.grid.crs is None:
+        found.append(f"{name} has no CRS: resolution is not checked, areas are not given, products have no CRS either")
+    if not is_exact(spec, margin):
+        reach = "has no bound" if spec.dependency is None else f"is {spec.dependency} px"
+        found.append(
+            f"margin {margin} px does not cover the dependency of model {spec.name}, which {reach}: "
+            "the map may depend on the tiling"
+        )
+    return found

@@ -1,0 +1,47 @@
+"""What a long stage tells whoever watches it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Receives the progress of a run; the command line draws it, tests and flows may record it."""
+
+    def start(self, stage: str, total: int, unit: str) -> None:
+        """A stage begins that has `total` units of work, ``px`` or ``polygons``, say."""
+
+    def advance(self, amount: int) -> None:
+        """`amount` more units of the current stage are done."""
+
+    def finish(self) -> None:
+        """The current stage is done."""
+
+    def note(self, message: str) -> None:
+        """Something worth a line happened: a warning, a resumed run."""
+
+
+class Silence:
+    """Progress that nobody watches."""
+
+    def start(self, stage: str, total: int, unit: str) -> None:
+        """Ignore it."""
+
+    def advance(self, amount: int) -> None:
+        """Ignore it."""
+
+    def finish(self) -> None:
+        """Ignore it."""
+
+    def note(self, message: str) -> None:
+        """Ignore it."""
+
+
+@contextmanager
+def stage(progress: Progress, name: str, total: int, unit: str = "px") -> Iterator[None]:
+    """Show one stage from its start to its end."""
+    progress.start(name, total, unit)
+    try:
+        yield
+    finally:
+        progress.finish()

@@ -1,0 +1,83 @@
+"""Read finished maps back: class and confidence rasters, block by block."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as RasterioWindow
+
+from segflow.errors import DamagedError
+from segflow.io.gdal import gdal_env
+from segflow.tiling import Grid, TileGrid, Window
+
+BLOCK = 2048  # px; side of the blocks that maps are read in, a multiple of the COG block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapBlock:
+    """A part of a map.
+
+    Attributes
+    ----------
+    window
+        Its place in the map.
+    labels, confidence
+        (height, width) uint8 arrays; 255 where there is no data.
+    """
+
+    window: Window
+    labels: np.ndarray
+    confidence: np.ndarray
+
+
+def read_blocks(classes: Path, confidence: Path, grid: Grid, block: int = BLOCK) -> Iterator[MapBlock]:
+    """Read a class raster and its confidence raster in row-major blocks.
+
+    Raises
+    ------
+    DamagedError
+        If a raster cannot be read.
+    """
+    with open_map(classes) as labels, open_map(confidence) as percent:
+        for tile in TileGrid(height=grid.height, width=grid.width, core=block, margin=0, stride=1):
+            yield MapBlock(window=tile.core, labels=labels.read(tile.core), confidence=percent.read(tile.core))
+
+
+@dataclass(frozen=True, slots=True)
+class MapReader:
+    """An open single-band raster of ours."""
+
+    dataset: rasterio.DatasetReader
+    path: Path
+
+    def read(self, window: Window) -> np.ndarray:
+        """Give the pixels of a window: (height, width) uint8 array."""
+        rows, cols = window.rows, window.cols
+        try:
+            return self.dataset.read(1, window=RasterioWindow(cols.start, rows.start, len(cols), len(rows)))
+        except RasterioError as error:
+            msg = f"{self.path} cannot be read ({error}): delete it and run again"
+            raise DamagedError(msg) from error
+
+
+@contextmanager
+def open_map(path: Path) -> Iterator[MapReader]:
+    """Open a raster of ours for reading.
+
+    Raises
+    ------
+    DamagedError
+        If it cannot be opened.
+    """
+    with gdal_env():
+        try:
+            dataset = rasterio.open(path, driver="GTiff")
+        except RasterioError as error:
+            msg = f"{path} cannot be opened ({error}): delete it and run again"
+            raise DamagedError(msg) from error
+        with dataset:
+            yield MapReader(dataset, path)

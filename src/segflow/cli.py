@@ -1,0 +1,256 @@
+"""The command line: `segflow run | plan | train | model | verify | demo | doctor`.
+
+A command imports what it needs when it is called, so that `segflow --help` answers at once.
+"""
+
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from segflow import __version__, options
+from segflow.errors import SegflowError
+
+if TYPE_CHECKING:
+    from segflow.configs.run import RunSettings
+
+EXIT_ERROR = 1
+EXIT_DAMAGED = 3
+EXIT_SIGNAL = 128  # + the signal's number
+
+app = typer.Typer(
+    name="segflow",
+    help="Turn large GeoTIFF scenes into georeferenced class maps and vectors.",
+    epilog="Start with `segflow demo`, then `segflow run scene.tif`; `segflow plan scene.tif` says what would happen.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+model_app = typer.Typer(help="List models and show what they need and promise.", no_args_is_help=True)
+app.add_typer(model_app, name="model")
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001  # typer's signature
+    if wanted:
+        typer.echo(f"segflow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[  # noqa: ARG001  # handled by its callback
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001
+) -> None:
+    """Turn large GeoTIFF scenes into georeferenced class maps and vectors."""
+
+
+@app.command()
+def run(  # noqa: PLR0913  # one parameter per option
+    scenes: options.Scenes,
+    *,
+    model: options.Model = None,
+    out: options.Out = None,
+    bands: options.Bands = None,
+    probabilities: options.Probabilities = None,
+    overwrite: options.Overwrite = None,
+    tile: options.Tile = None,
+    margin: options.Margin = None,
+    batch: options.Batch = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
+    workers: options.Workers = None,
+    scheduler: options.Scheduler = None,
+    vectors: options.Vectors = None,
+    classes: options.Classes = None,
+    min_area: options.MinArea = None,
+    simplify: options.Simplify = None,
+    allow_remote: options.AllowRemote = None,
+    sidecars: options.Sidecars = None,
+    on_tile_error: options.OnTileError = None,
+    config: options.Config = None,
+    as_json: options.Json = False,
+) -> None:
+    """Map scenes: class raster, confidence raster, GeoPackage, report and STAC item in OUT/SCENE/.
+
+    A run that was stopped goes on where it was; a finished one returns at once.
+    Every option is also a line in the YAML file given by --config and a variable SEGFLOW_….
+    """
+    settings = _settings(locals())
+    from segflow.console import watch  # noqa: PLC0415
+    from segflow.flows.segment import segment_scene  # noqa: PLC0415
+
+    failed = damaged = False
+    answers: list[dict[str, Any]] = []
+    for scene in scenes:
+        try:
+            with watch() as progress:
+                result = segment_scene(scene, settings, progress)
+        except SegflowError as error:
+            _complain(error)
+            failed = True
+            answers.append({"scene": str(scene), "error": str(error)})
+            continue
+        damaged = damaged or result.damaged > 0
+        answers.append({"scene": str(scene), **result.as_dict()})
+        if not as_json:
+            typer.echo(result.describe())
+    if as_json:
+        typer.echo(json.dumps(answers, indent=2))
+    if failed or damaged:
+        raise typer.Exit(EXIT_ERROR if failed else EXIT_DAMAGED)
+
+
+@app.command()
+def plan(  # noqa: PLR0913
+    scene: options.Scene,
+    *,
+    model: options.Model = None,
+    out: options.Out = None,
+    bands: options.Bands = None,
+    probabilities: options.Probabilities = None,
+    tile: options.Tile = None,
+    margin: options.Margin = None,
+    batch: options.Batch = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
+    workers: options.Workers = None,
+    vectors: options.Vectors = None,
+    classes: options.Classes = None,
+    allow_remote: options.AllowRemote = None,
+    sidecars: options.Sidecars = None,
+    config: options.Config = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show what a run would do: tiles, reads, what the margin costs, memory, time, products. Writes nothing."""
+    settings = _settings(locals())
+    from segflow.flows.preview import preview_run  # noqa: PLC0415
+
+    preview = preview_run(scene, settings)
+    typer.echo(json.dumps(preview.as_dict(), indent=2) if as_json else preview.describe())
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML file that names scenes, labels, network and schedule.")],
+    assign: Annotated[
+        list[str] | None, typer.Option("--set", help="Override a line of the file: --set epochs=5.", metavar="KEY=VALUE")
+    ] = None,
+) -> None:
+    """Train a model on labelled scenes and package it as one .safetensors file with its scores."""
+    from segflow.configs.training import load_training  # noqa: PLC0415
+    from segflow.console import watch  # noqa: PLC0415
+    from segflow.flows.train import train_model  # noqa: PLC0415
+
+    settings = load_training(config, assign or [])
+    with watch() as progress:
+        typer.echo(train_model(settings, progress))
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Folder of one scene's products, OUT/SCENE.")],
+    *,
+    seams: Annotated[
+        int, typer.Option(help="Predict this many random windows across tile borders in one piece and compare.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random windows.")] = 0,
+    as_json: options.Json = False,
+) -> None:
+    """Check products: every file is what the STAC item says, and, with --seams, tiles left no trace."""
+    from segflow.flows.verify import verify_products  # noqa: PLC0415
+
+    found = verify_products(folder, seams=seams, seed=seed)
+    typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else found.describe())
+    if not found.sound:
+        raise typer.Exit(EXIT_ERROR)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the demo scene and its map.")] = Path("demo"),
+) -> None:
+    """Write a demo scene, map it with the default model, score the map and say what to open."""
+    from segflow.console import watch  # noqa: PLC0415
+    from segflow.flows.demo import run_demo  # noqa: PLC0415
+
+    with watch() as progress:
+        result = run_demo(out, progress)
+    typer.echo(result.describe())
+
+
+@app.command()
+def doctor(*, as_json: options.Json = False) -> None:
+    """Say what is installed and what is not: versions, GPUs, drivers, Prefect and Dask."""
+    from segflow.flows.doctor import examine  # noqa: PLC0415
+
+    report = examine()
+    typer.echo(json.dumps(report.as_dict(), indent=2) if as_json else report.describe())
+    if not report.healthy:
+        raise typer.Exit(EXIT_ERROR)
+
+
+@model_app.command("list")
+def list_models(*, as_json: options.Json = False) -> None:
+    """List the models that come with segflow."""
+    from segflow.flows.models import find_model, list_text, shipped_models  # noqa: PLC0415
+
+    found = [find_model(name) for name in shipped_models()]
+    typer.echo(json.dumps([json.loads(m.spec.to_json()) for m in found], indent=2) if as_json else list_text(found))
+
+
+@model_app.command("show")
+def show_model(
+    name: Annotated[str, typer.Argument(help="Shipped model by name, or a .safetensors file.")],
+    *,
+    as_json: options.Json = False,
+) -> None:
+    """Show what a model needs (bands, dtype, resolution), gives (classes) and promises (margin, scores)."""
+    from segflow.flows.models import find_model, show_text  # noqa: PLC0415
+
+    found = find_model(name)
+    typer.echo(json.dumps(json.loads(found.spec.to_json()), indent=2) if as_json else show_text(found))
+
+
+def _settings(given: dict[str, Any]) -> "RunSettings":
+    """Give the run settings from the options of a command, its --config file and the environment."""
+    from segflow.configs.loader import load_settings  # noqa: PLC0415
+    from segflow.configs.run import RunSettings  # noqa: PLC0415
+
+    own = {"scenes", "scene", "config", "as_json"}
+    chosen = {key: value for key, value in given.items() if key not in own}
+    return load_settings(RunSettings, file=given["config"], environment=os.environ, options=chosen)
+
+
+def _complain(error: SegflowError) -> None:
+    if "--debug" in sys.argv:
+        traceback.print_exception(error)
+    typer.echo(f"segflow: {' '.join(str(error).split())}", err=True)
+
+
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(EXIT_SIGNAL + number)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: 0 done, 1 error, 2 usage, 3 damaged tiles, 128 + n on signal n (130 on Ctrl-C)."""
+    signal.signal(signal.SIGTERM, _terminate)
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(args=arguments)
+    except SegflowError as error:
+        _complain(error)
+        sys.exit(EXIT_ERROR)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
