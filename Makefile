@@ -1,0 +1,72 @@
+# One word per chore. A bare machine needs Python 3.11–3.14, make and the package registry.
+#
+#   make demo     install, write a demo scene, map it, score the map, say which files to open
+#   make test     install and run the tests that need no GPU, QGIS or half a minute
+#   make check    lint + types + test: what .ci/run runs
+#   make test-M   the tests marked M: slow, cluster, prefect, gpu, qgis
+#   make bench    measure speed and memory
+#   make lock     resolve the dependencies again, keeping the versions in requirements.lock where they fit
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+FOLDERS := configs flows io segmentation tiling
+
+.PHONY: demo test check lint types bench docs lock format install clean
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+demo: $(READY)
+	$(BIN)/segflow demo --out demo
+
+test: $(READY)
+	$(BIN)/python -m pytest -q
+
+test-%: $(READY)
+	$(BIN)/python -m pytest -q -m $*
+
+check: lint types test
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# mypy cannot follow the editable install, and at the root it would take io/ for the standard library's:
+# so it gets a view in which the folders stand below segflow.
+types: $(READY)
+	rm -rf build/types
+	mkdir -p build/types/segflow
+	ln -s $(addprefix ../../../,$(wildcard src/segflow/*.py) src/segflow/py.typed $(FOLDERS)) build/types/segflow
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p segflow
+
+bench: $(READY)
+	set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+docs: $(READY)
+	$(BIN)/python -m pytest -q tests/test_docs.py
+
+install: $(READY)
+
+.venv: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v < (3, 15) else \
+	"%s is Python %d.%d, segflow needs 3.11 to 3.14: make PYTHON=python3.11 …" % ((sys.executable,) + v))'
+	test -x $(BIN)/python || $(PYTHON) -m venv --without-pip $(VENV)
+	test -x $(BIN)/uv || { $(BIN)/python -m ensurepip >/dev/null && $(BIN)/python -m pip install -q "uv>=0.9"; }
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	touch $@
+
+lock:
+	$(BIN)/uv pip compile -q pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header --output-file requirements.lock
+	! grep -nE 'https?://|file:|--(index|extra-index|find-links)' requirements.lock
+
+clean:
+	rm -rf build demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,30 @@
+"""Fixtures that every test may ask for."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).parent.parent
+
+# Deterministic, so that a red gate stays red; no deadline, because CI machines stall.
+settings.register_profile(
+    "segflow", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("segflow")
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """Folder that holds pyproject.toml."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real scenes and labels; skips where there is none."""
+    folder = Path(os.environ.get("SEGFLOW_SHARED_DATA") or ROOT.parent / "shared" / "data")
+    if not (folder / "forest-amazon").is_dir():
+        pytest.skip(f"real data not found in {folder}: set SEGFLOW_SHARED_DATA to the folder that holds forest-amazon/")
+    return folder
