@@ -1,26 +1,36 @@
 """Which scene it is, whatever its file is called: a digest of its content."""
 
 import hashlib
+import http.client
 import json
 import os
 import time
+import urllib.request
 from pathlib import Path
 
 from segflow.errors import SceneError
 from segflow.io.sources import check_source, is_remote, sidecar_files
 
+_TIMEOUT = 30  # s for a server's answer
 _SETTLED = 2 * 10**9  # ns; a file changed later than this may change again within the same tick of its clock
 
 
-def scene_identity(path: str | os.PathLike[str], *, sidecars: bool = False, cache: Path | None = None) -> str:
+def scene_identity(
+    path: str | os.PathLike[str], *, sidecars: bool = False, remote: bool = False, cache: Path | None = None
+) -> str:
     """Give ``sha256:…`` of a scene's file, read in bounded memory.
+
+    A remote scene is not read through: its identity is the digest of its address
+    with the size, date and tag that its server gives for it.
 
     Parameters
     ----------
     path
-        A local file.
+        A local file; with `remote` also an address.
     sidecars
         Also digest the files beside it that GDAL would heed.
+    remote
+        Allow addresses on the network.
     cache
         A file that remembers digests by path, size, time of change and inode, so that
         the same scene is not read twice; it is made if missing, and ignored if it cannot be used.
@@ -28,13 +38,14 @@ def scene_identity(path: str | os.PathLike[str], *, sidecars: bool = False, cach
     Raises
     ------
     SceneError
-        If the file is remote or cannot be read.
+        If the file cannot be read, is remote and that was not allowed,
+        or lies on a server that does not tell one version from the next.
     """
     text = os.fspath(path)
-    if is_remote(text):
-        msg = f"{text} lies on the network, but only a local file has an identity: download it first"
-        raise SceneError(msg)
-    file = Path(check_source(text, sidecars=sidecars))
+    source = check_source(text, sidecars=sidecars, remote=remote)
+    if is_remote(source):
+        return f"sha256:{_remote_digest(source)}"
+    file = Path(source)
     try:
         digests = [(other.name, _digest(other, cache)) for other in (sidecar_files(file) if sidecars else [])]
         own = _digest(file, cache)
@@ -59,6 +70,24 @@ def _digest(file: Path, cache: Path | None) -> str:
     if cache is not None and settled and _stamp(file) == before:
         _write_cache(cache, {**known, str(file): [*before, digest]})
     return digest
+
+
+def _remote_digest(address: str) -> str:
+    url = address.removeprefix("/vsicurl/")
+    if not url.startswith(("http://", "https://")):
+        msg = f"{address} has no version to be told by: give its https:// address or download it"
+        raise SceneError(msg)
+    try:
+        request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - http or https, as checked
+        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310 - the same
+            version = [answer.headers.get(name) for name in ("Content-Length", "Last-Modified", "ETag")]
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        msg = f"{address} cannot be reached ({error}): check the address and the network"
+        raise SceneError(msg) from error
+    if version[1] is None and version[2] is None:
+        msg = f"{address} is served without Last-Modified or ETag, so a change would go unseen: download it"
+        raise SceneError(msg)
+    return hashlib.sha256(json.dumps([url, *version]).encode()).hexdigest()
 
 
 def _stamp(file: Path) -> list[int]:

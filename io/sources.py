@@ -48,8 +48,10 @@ def check_source(path: str, *, sidecars: bool = False, remote: bool = False) -> 
 
 def sidecar_files(file: Path) -> list[Path]:
     """Give the files beside `file` that GDAL may read with it, in order of name."""
-    siblings = file.parent.iterdir()
-    return sorted(other for other in siblings if other.name.startswith(file.stem + ".") and other.name != file.name)
+    start = file.stem.lower() + "."  # GDAL compares the names of sidecars without regard to case
+    return sorted(
+        other for other in file.parent.iterdir() if other.name.lower().startswith(start) and other.name != file.name
+    )
 
 
 def _check_remote(path: str, *, allowed: bool) -> str:
@@ -68,7 +70,7 @@ def _check_sidecar(path: str, sidecar: Path) -> None:
         with sidecar.open("rb") as file:
             if file.read(4) not in _TIFF_STARTS:
                 _refuse(path, f"has a sidecar {sidecar.name} that is no TIFF", advice)
-    elif name.endswith(".xml"):
+    elif name.endswith(".aux.xml"):
         with sidecar.open("rb") as file:
             text = file.read(_MAX_SIDECAR_TEXT + 1).decode("utf-8", "replace")
         for namespace in _NAMESPACES:
