@@ -1,12 +1,13 @@
 """Dask clusters: inside this process, as local processes on loopback, or one that exists already."""
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import dask
-from distributed import Client, KilledWorker, LocalCluster, as_completed
+from distributed import Client, KilledWorker, LocalCluster, Scheduler, SpecCluster, Worker, as_completed
 
 from segflow import __version__
 from segflow.errors import ClusterError
@@ -14,6 +15,7 @@ from segflow.errors import ClusterError
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 30  # for workers to come up or a scheduler to answer
 IN_FLIGHT = 2  # tasks per worker thread: one that runs, one that waits
 
@@ -78,13 +80,12 @@ def run_bounded(
     """
     queue = iter(tasks)
     threads = sum(client.nthreads().values())
-    shared = client.scatter(common, broadcast=True) if _is_remote(client) else common
     pending: dict[Any, Task] = {}
     done = as_completed([], loop=client.loop)
 
     def submit_next() -> None:
         for task in queue:
-            future = client.submit(call, shared, task, pure=False)
+            future = client.submit(call, common, task, pure=False)
             pending[future] = task
             done.add(future)
             return
@@ -123,21 +124,49 @@ def _spawn_environment(workers: int) -> dict[str, str]:
     }
 
 
-def _local_cluster(workers: int) -> LocalCluster:
+class _PortlessScheduler(Scheduler):
+    """A scheduler that answers inside this process only; Dask's own serves HTTP even without a dashboard."""
+
+    def start_http_server(self, *_: object, **__: object) -> None:
+        """Open no port."""
+
+
+class _PortlessWorker(Worker):
+    """A worker that answers inside this process only."""
+
+    def start_http_server(self, *_: object, **__: object) -> None:
+        """Open no port."""
+
+
+def _local_cluster(workers: int) -> SpecCluster:
     try:
-        return LocalCluster(
-            n_workers=max(1, workers),
-            threads_per_worker=1,
-            processes=workers > 0,
-            host="127.0.0.1" if workers else None,
-            dashboard_address=None,
-            worker_dashboard_address=None,
-            memory_limit=0,
-            silence_logs="critical",
-        )
+        return _processes(workers) if workers else _embedded()
     except (OSError, RuntimeError, TimeoutError) as error:
         msg = f"{max(1, workers)} local worker(s) did not start ({error}): try fewer --workers"
         raise ClusterError(msg) from error
+
+
+def _embedded() -> SpecCluster:
+    """Start a scheduler and a worker with one thread in this process."""
+    return SpecCluster(
+        scheduler={"cls": _PortlessScheduler, "options": {"protocol": "inproc", "dashboard": False}},
+        workers={0: {"cls": _PortlessWorker, "options": {"nthreads": 1, "memory_limit": 0, "dashboard": False}}},
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _processes(workers: int) -> SpecCluster:
+    """Start worker processes with one thread each; they and their HTTP servers listen on loopback."""
+    return LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        host=LOOPBACK,
+        dashboard_address=f"{LOOPBACK}:0",
+        worker_dashboard_address=f"{LOOPBACK}:0",
+        memory_limit=0,
+        silence_logs=logging.CRITICAL,
+    )
 
 
 @contextmanager
@@ -176,6 +205,3 @@ def _version() -> str:
         return "none"
     return version
 
-
-def _is_remote(client: Client) -> bool:
-    return client.scheduler is not None and not client.scheduler.address.startswith("inproc://")

@@ -26,6 +26,50 @@ BYTES_PER_PIXEL = 600  # of a read, in the forward pass of the shipped U-Nets; m
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProductPaths:
+    """Where the products of a scene go.
+
+    Attributes
+    ----------
+    folder, name
+        The folder of the scene's products, and the scene's name.
+    """
+
+    folder: Path
+    name: str
+
+    @property
+    def classes(self) -> Path:
+        """The class raster."""
+        return self.folder / f"{self.name}_classes.tif"
+
+    @property
+    def confidence(self) -> Path:
+        """The confidence raster."""
+        return self.folder / f"{self.name}_confidence.tif"
+
+    @property
+    def probabilities(self) -> Path:
+        """The raster of class probabilities."""
+        return self.folder / f"{self.name}_probabilities.tif"
+
+    @property
+    def vectors(self) -> Path:
+        """The GeoPackage."""
+        return self.folder / f"{self.name}.gpkg"
+
+    @property
+    def report(self) -> Path:
+        """The report to look at."""
+        return self.folder / f"{self.name}.html"
+
+    @property
+    def item(self) -> Path:
+        """The STAC item, written last."""
+        return self.folder / f"{self.name}.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
     """One scene, one model, one tiling, one place for the products.
 
@@ -65,14 +109,14 @@ class RunPlan:
         return Path(self.scene.path).stem
 
     @property
-    def folder(self) -> Path:
+    def products(self) -> ProductPaths:
         """Where the products go."""
-        return Path(self.settings.out) / self.name
+        return ProductPaths(folder=Path(self.settings.out).absolute() / self.name, name=self.name)
 
     @property
     def work(self) -> Path:
         """Where the work in progress lies."""
-        return Path(self.settings.out) / ".segflow" / self.key
+        return Path(self.settings.out).absolute() / ".segflow" / self.key
 
     @property
     def exact(self) -> bool:

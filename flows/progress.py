@@ -1,5 +1,6 @@
 """What a long stage tells whoever watches it."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -45,3 +46,23 @@ def stage(progress: Progress, name: str, total: int, unit: str = "px") -> Iterat
         yield
     finally:
         progress.finish()
+
+
+class Stopwatch:
+    """Measures stages of one run.
+
+    Attributes
+    ----------
+    seconds
+        Wall time by stage, in the order in which they ran [s].
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def measure(self, name: str) -> Iterator[None]:
+        """Measure a stage."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - started

@@ -5,66 +5,24 @@ Every stage takes up what an earlier run left; the item comes last and says that
 """
 
 import os
-import time
-from dataclasses import dataclass
-from pathlib import Path
 
 from segflow.configs.run import RunSettings
 from segflow.errors import OutputExistsError
+from segflow.flows.catalogue import settings_digest, write_catalogue
 from segflow.flows.infer import InferenceTimes, infer
+from segflow.flows.item import read_item
 from segflow.flows.plan import RunPlan, plan_run
-from segflow.flows.products import (
-    Products,
-    read_item,
-    settings_digest,
-    write_catalogue,
-    write_rasters,
-    write_summary,
-    write_vectors,
-)
-from segflow.flows.progress import Progress, Silence
+from segflow.flows.progress import Progress, Silence, Stopwatch
+from segflow.flows.rasters import RastersDone, find_rasters, write_rasters
+from segflow.flows.result import RunResult
 from segflow.flows.store import clear_canvas, open_work
+from segflow.flows.vectors import write_vectors
 from segflow.io.files import check_writable
 from segflow.io.locks import output_lock
+from segflow.io.records import remove_file
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunResult:
-    """What a run made.
-
-    Attributes
-    ----------
-    folder
-        Where the products lie.
-    key
-        Key of the run.
-    tiles, reused
-        Number of tiles, and of those that an earlier run had done.
-    damaged
-        Number of tiles that were left empty because they could not be read.
-    seconds
-        Wall time of each stage that ran [s]; empty when everything was there already.
-    inference
-        Where the time of the inference stage went.
-    """
-
-    folder: Path
-    key: str
-    tiles: int
-    reused: int
-    damaged: int
-    seconds: dict[str, float]
-    inference: InferenceTimes
-
-    @property
-    def finished_before(self) -> bool:
-        """Whether an earlier run had made all products."""
-        return not self.seconds
-
-
-def segment_scene(
-    path: str | os.PathLike[str], settings: RunSettings, progress: Progress | None = None
-) -> RunResult:
+def segment_scene(path: str | os.PathLike[str], settings: RunSettings, progress: Progress | None = None) -> RunResult:
     """Map one scene.
 
     Parameters
@@ -81,56 +39,34 @@ def segment_scene(
     SegflowError
         What went wrong, in one line. What was done is kept, and the same call goes on from there.
     """
-    progress = progress or Silence()
+    watcher = progress or Silence()
     plan = plan_run(path, settings)
     for warning in plan.warnings:
-        progress.note(warning)
-    check_writable(plan.folder.parent)
+        watcher.note(f"warning: {warning}")
+    check_writable(plan.products.folder)
     with output_lock(plan.work.parent / f"{plan.name}.lock"):
-        finished = _finished(plan)
-        return finished or _make(plan, progress)
+        return find_result(plan) or make_products(plan, watcher)
 
 
-def _make(plan: RunPlan, progress: Progress) -> RunResult:
-    seconds: dict[str, float] = {}
+def make_products(plan: RunPlan, progress: Progress) -> RunResult:
+    """Go through the stages that are not done yet.
 
-    def timed(name: str, started: float) -> None:
-        seconds[name] = time.perf_counter() - started
-
-    with open_work(plan) as work:
-        reused = len(work.journal.done)
-        if reused:
-            progress.note(f"{plan.name}: {reused} of {len(plan.tiles)} tiles were done before")
-        products = Products(plan=plan, damaged=dict(work.journal.damaged))
-        started = time.perf_counter()
-        times = infer(work, progress)
-        timed("infer", started)
-        products = Products(plan=plan, damaged=dict(work.journal.damaged))
-        started = time.perf_counter()
-        write_rasters(products, work, progress)
-        timed("rasters", started)
-        started = time.perf_counter()
-        summary = write_summary(products, progress)
-        if plan.settings.vectors:
-            write_vectors(products, progress)
-        timed("vectors", started)
-        started = time.perf_counter()
-        write_catalogue(products, summary)
-        timed("report", started)
-    if not products.damaged:
-        clear_canvas(plan)
-    return RunResult(
-        folder=plan.folder,
-        key=plan.key,
-        tiles=len(plan.tiles),
-        reused=reused,
-        damaged=len(products.damaged),
-        seconds=seconds,
-        inference=times,
-    )
+    The item of an earlier run is removed first: while products change, nothing says that all is there.
+    """
+    clock = Stopwatch()
+    remove_file(plan.products.item)
+    rasters = find_rasters(plan)
+    reused, times = len(plan.tiles), InferenceTimes()
+    if rasters is None:
+        rasters, reused, times = _make_rasters(plan, progress, clock)
+    with clock.measure("vectors"):
+        summary = write_vectors(plan, progress)
+    with clock.measure("report"):
+        write_catalogue(plan, rasters, summary)
+    return RunResult.of(plan, reused=reused, damaged=len(rasters.damaged), seconds=clock.seconds, inference=times)
 
 
-def _finished(plan: RunPlan) -> RunResult | None:
+def find_result(plan: RunPlan) -> RunResult | None:
     """Give the result of an earlier run of the same inputs and settings; None where there is none.
 
     Raises
@@ -138,27 +74,34 @@ def _finished(plan: RunPlan) -> RunResult | None:
     OutputExistsError
         If the folder holds products of other inputs and they may not be replaced.
     """
-    item = read_item(plan.folder / f"{plan.name}.json")
+    item = read_item(plan.products.folder)
     if item is None:
         return None
-    if item.key != plan.key:
-        if plan.settings.overwrite:
-            return None
+    if item.key != plan.key and not plan.settings.overwrite:
         msg = (
-            f"{plan.folder} holds products of another scene, model or setting (run {item.key}, this is {plan.key}): "
-            "choose another --out, or replace them with --overwrite"
+            f"{plan.products.folder} holds products of another scene, model or setting "
+            f"(run {item.key}, this is {plan.key}): choose another --out, or replace them with --overwrite"
         )
         raise OutputExistsError(msg)
-    if item.settings != settings_digest(plan) or not item.complete:
+    if item.key != plan.key or item.settings != settings_digest(plan) or not item.complete:
         return None
     if item.damaged and plan.settings.on_tile_error == "fail":
         return None
-    return RunResult(
-        folder=plan.folder,
-        key=plan.key,
-        tiles=len(plan.tiles),
-        reused=len(plan.tiles),
-        damaged=item.damaged,
-        seconds={},
-        inference=InferenceTimes(),
-    )
+    return RunResult.of(plan, reused=len(plan.tiles), damaged=len(item.damaged))
+
+
+def _make_rasters(
+    plan: RunPlan, progress: Progress, clock: Stopwatch
+) -> tuple[RastersDone, int, InferenceTimes]:
+    """Map the tiles that are pending and write the rasters; also give how many tiles were done before."""
+    with open_work(plan) as work:
+        reused = len(work.journal.done)
+        if reused:
+            progress.note(f"{plan.name}: {reused} of {len(plan.tiles)} tiles were done before")
+        with clock.measure("infer"):
+            times = infer(work, progress)
+        with clock.measure("rasters"):
+            rasters = write_rasters(work, progress)
+    if not rasters.damaged:
+        clear_canvas(plan)
+    return rasters, reused, times

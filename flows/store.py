@@ -47,7 +47,7 @@ def open_work(plan: RunPlan) -> Iterator[Work]:
     written count as pending; so do all tiles when the tiling has changed, and damaged ones
     when they may no longer be left empty.
     """
-    path, canvas_path = plan.work / "journal.jsonl", plan.work.absolute() / "canvas.zarr"
+    path, canvas_path = plan.work / "journal.jsonl", plan.work / "canvas.zarr"
     header = {"key": plan.key, "core": plan.tiles.core, "margin": plan.tiles.margin, "tiles": len(plan.tiles)}
     if not (canvas_path.exists() and Journal.matches(path, header)):
         _start_over(plan)

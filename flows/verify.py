@@ -1,7 +1,7 @@
 """`segflow verify`: products are what the item says, and tiles left no trace."""
 
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,7 @@ def verify_products(folder: Path, *, seams: int = 0, seed: int = 0) -> Verificat
     """
     item = find_item(folder)
     sound, broken = [], []
-    for name, digest in item.files.items():
+    for name, (digest, _) in item.files.items():
         problem = _problem(folder / name, digest)
         (broken if problem else sound).append(problem or name)
     differing = pixels = count = 0
@@ -134,13 +134,14 @@ def _count_differences(item: ItemRecord, windows: list[Window]) -> int:
         raise OutputError(msg)
     engine = load_engine(model.path, model.digest, item.device, item.precision, None, False)  # noqa: FBT003
     with (
-        open_scene(item.scene, item.bands, sidecars=item.sidecars, remote=item.remote) as scene,
-        open_map(item.classes) as classes,
-        open_map(item.confidence) as confidence,
+        open_scene(item.scene_path, item.bands, sidecars=item.sidecars, remote=item.remote) as scene,
+        open_map(item.products.classes) as classes,
+        open_map(item.products.confidence) as confidence,
     ):
         differing = 0
+        truth = replace(item.tiles, margin=max(item.tiles.margin, model.spec.dependency or model.spec.margin))
         for window in windows:
-            labels, percent = _predict(engine, scene, item.tiles.around(window))
+            labels, percent = _predict(engine, scene, truth.around(window))
             changed = (labels != classes.read(window)) | (percent != confidence.read(window))
             differing += int(np.count_nonzero(changed))
     return differing

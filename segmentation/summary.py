@@ -2,10 +2,10 @@
 
 import numpy as np
 import numpy.typing as npt
-from pyproj import CRS, Geod, Transformer
 
+from segflow.segmentation.geodesy import Ground
 from segflow.segmentation.spec import NODATA
-from segflow.tiling import Grid, Window
+from segflow.tiling import Grid, Span, Window
 
 VALUES = 256  # of a uint8 raster
 PERCENT = 101  # confidence is a whole number from 0 to 100
@@ -25,7 +25,7 @@ class MapSummary:
     """
 
     def __init__(self, grid: Grid) -> None:
-        self._cells = CellAreas(grid)
+        self._ground = Ground.of(grid)
         self.pixels = np.zeros((VALUES, PERCENT), np.int64)
         self.area = np.zeros(VALUES)
 
@@ -42,11 +42,8 @@ class MapSummary:
         percent = np.where(labels == NODATA, 0, confidence).astype(np.int64)
         joint = np.bincount((labels.astype(np.int64) * PERCENT + percent).ravel(), minlength=VALUES * PERCENT)
         self.pixels += joint.reshape(VALUES, PERCENT)
-        for top in range(0, labels.shape[0], CELL):
-            for left in range(0, labels.shape[1], CELL):
-                cell = labels[top : top + CELL, left : left + CELL]
-                place = Window.of_shape(*cell.shape).shift(window.rows.start + top, window.cols.start + left)
-                self.area += np.bincount(cell.ravel(), minlength=VALUES) * (self._cells.area(place) / cell.size)
+        weights = self._pixel_areas(window)
+        self.area += np.bincount(labels.ravel(), weights=weights.ravel(), minlength=VALUES)
 
     def count(self, value: int) -> int:
         """Give the number of pixels of a value."""
@@ -57,27 +54,20 @@ class MapSummary:
         count = self.count(value)
         return float(self.pixels[value] @ np.arange(PERCENT)) / count / 100 if count else float("nan")
 
+    def _pixel_areas(self, window: Window) -> npt.NDArray[np.float64]:
+        """Give the area of every pixel of a window [m²], constant in cells: (height, width) array."""
+        if self._ground is None:
+            return np.full(window.shape, np.nan)
+        rows, cols = _edges(window.rows), _edges(window.cols)
+        left, top = np.meshgrid(cols[:-1], rows[:-1])
+        right, bottom = np.meshgrid(cols[1:], rows[1:])
+        corners = np.stack([left, top, right, top, right, bottom, left, bottom], axis=-1).reshape(-1, 2)
+        areas, _ = self._ground.measure_rings(corners, np.arange(0, len(corners) + 1, 4))
+        heights, widths = np.diff(rows), np.diff(cols)
+        per_pixel = areas.reshape(left.shape) / np.outer(heights, widths)
+        return np.repeat(np.repeat(per_pixel, heights, axis=0), widths, axis=1)
 
-class CellAreas:
-    """Geodesic areas of windows of a grid."""
 
-    def __init__(self, grid: Grid) -> None:
-        self._transform = grid.transform
-        self._to_degrees: Transformer | None = None
-        self._geod: Geod | None = None
-        if grid.crs is not None:
-            crs = CRS.from_wkt(grid.crs)
-            geographic, self._geod = crs.geodetic_crs, crs.get_geod()
-            if geographic is not None and self._geod is not None:
-                self._to_degrees = Transformer.from_crs(crs, geographic, always_xy=True)
-
-    def area(self, window: Window) -> float:
-        """Give the area of a window on the ellipsoid [m²]; NaN for a grid without CRS."""
-        if self._to_degrees is None or self._geod is None:
-            return float("nan")
-        rows, cols = window.rows, window.cols
-        corners = [(cols.start, rows.start), (cols.stop, rows.start), (cols.stop, rows.stop), (cols.start, rows.stop)]
-        xs, ys = zip(*(self._transform @ corner for corner in corners), strict=True)
-        lons, lats = self._to_degrees.transform(xs, ys)
-        area, _ = self._geod.polygon_area_perimeter(lons, lats)
-        return abs(float(area))
+def _edges(span: Span) -> npt.NDArray[np.int64]:
+    """Give where the cells of a span begin, and its end [px]."""
+    return np.append(np.arange(span.start, span.stop, CELL), span.stop)

@@ -1,0 +1,80 @@
+"""What a run made, for people and for machines."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from segflow.flows.infer import InferenceTimes
+from segflow.flows.plan import RunPlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What a run made.
+
+    Attributes
+    ----------
+    folder
+        Where the products lie.
+    key
+        Key of the run.
+    pixels
+        Number of pixels of the scene.
+    tiles, reused
+        Number of tiles, and of those that an earlier run had done.
+    damaged
+        Number of tiles that were left empty because they could not be read.
+    seconds
+        Wall time of each stage that ran [s]; empty when everything was there already.
+    inference
+        Where the time of the inference stage went.
+    """
+
+    folder: Path
+    key: str
+    pixels: int
+    tiles: int
+    reused: int
+    damaged: int
+    seconds: dict[str, float] = field(default_factory=dict)
+    inference: InferenceTimes = field(default_factory=InferenceTimes)
+
+    @classmethod
+    def of(  # noqa: PLR0913
+        cls,
+        plan: RunPlan,
+        *,
+        reused: int,
+        damaged: int,
+        seconds: dict[str, float] | None = None,
+        inference: InferenceTimes | None = None,
+    ) -> Self:
+        """Give the result of a plan."""
+        return cls(
+            folder=plan.products.folder,
+            key=plan.key,
+            pixels=plan.scene.grid.window.size,
+            tiles=len(plan.tiles),
+            reused=reused,
+            damaged=damaged,
+            seconds=seconds or {},
+            inference=inference or InferenceTimes(),
+        )
+
+    @property
+    def finished_before(self) -> bool:
+        """Whether an earlier run had made all products."""
+        return not self.seconds
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the result as plain values for JSON."""
+        return {**asdict(self), "folder": str(self.folder), "finished_before": self.finished_before}
+
+    def describe(self) -> str:
+        """Give the result as a line to read."""
+        empty = f", {self.damaged} tiles left empty" if self.damaged else ""
+        if self.finished_before:
+            return f"{self.folder}: was done before (run {self.key}){empty}"
+        stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
+        again = f", {self.reused} of them done before" if self.reused else ""
+        return f"{self.folder}: {self.tiles} tiles{again}{empty}; {stages}"
