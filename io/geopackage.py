@@ -76,8 +76,6 @@ class GeoPackageWriter:
         Where it stands once the block is left without an error.
     crs
         Coordinate reference system of all layers as WKT, or None.
-    metadata
-        What the file says about itself, kept in its metadata tables.
 
     Raises
     ------
@@ -87,12 +85,9 @@ class GeoPackageWriter:
         On leaving the block, if the file does not read back as it was written.
     """
 
-    def __init__(
-        self, path: str | os.PathLike[str], crs: str | None, *, metadata: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, path: str | os.PathLike[str], crs: str | None) -> None:
         self.path = Path(path)
         self.crs = crs
-        self.metadata = dict(sorted((metadata or {}).items()))
         self._layers: dict[VectorLayer, _Written] = {}
         self._stack = ExitStack()
 
@@ -167,8 +162,8 @@ class GeoPackageWriter:
             }
         }
         if not self._temporary.exists():
+            # No dataset_metadata: GDAL would leave an .aux.xml beside the file whenever one reads it.
             options["dataset_options"] = {"VERSION": VERSION}
-            options["dataset_metadata"] = self.metadata or None
         return options
 
     def _finish(self) -> None:
