@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segflow.segmentation.components import Sides
-from segflow.segmentation.pieces import Pieces, follow
+from segflow.segmentation.pieces import Pieces
+from segflow.segmentation.trails import follow
 
 # Directions in clockwise order on the screen, so that the next one is a right turn.
 RIGHT, DOWN, LEFT, UP = range(4)
@@ -35,18 +36,47 @@ NOWHERE = -1
 OPEN = -1  # a turn that other blocks decide
 
 
+Flat = NDArray[np.int32]  # corners as places in the row-major order of the block's corners
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Edges:
-    """Straight edges between corners, (n, 2) int32 arrays of (column, row).
+    """Straight edges between corners; `turn` is the direction of the boundary after the end, or OPEN."""
 
-    `turn` is the direction of the boundary after the edge's end, or OPEN.
-    """
-
-    start: NDArray[np.int32]
-    end: NDArray[np.int32]
+    start: Flat
+    end: Flat
     owner: NDArray[np.int32]
     direction: NDArray[np.int8]
     turn: NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Field:
+    """What the edges of a block are found from.
+
+    Attributes
+    ----------
+    padded
+        (height + 2, width + 2) int32 array: the component of each pixel, NOWHERE around them.
+    growing
+        (components + 1,) int16 array: the class of components that other blocks may join, else NOWHERE.
+    nodes
+        Keep the corners in which three or more boundaries meet.
+    """
+
+    padded: NDArray[np.int32]
+    growing: NDArray[np.int16]
+    nodes: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of the block [px]."""
+        height, width = self.padded.shape
+        return height - 2, width - 2
+
+    def component(self, pixel: NDArray[np.int32], col: int = 0, row: int = 0) -> NDArray[np.int32]:
+        """Give the components of the pixels (flat places in `padded`) moved by `col` and `row`."""
+        return np.take(self.padded, pixel + np.int32(row * self.padded.shape[1] + col))
 
 
 def trace_boundaries(
@@ -77,117 +107,132 @@ def trace_boundaries(
     Rings, and chains where other blocks decide how they go on; corners are counted from the block's
     first pixel, owners are components.
     """
-    edges = _all_edges(ids, wanted[ids], growing, inner, nodes=nodes)
+    growing = np.append(growing, np.int16(NOWHERE))  # for the component NOWHERE
+    field = _Field(padded=np.pad(ids, 1, constant_values=NOWHERE), growing=growing, nodes=nodes)
+    edges = _all_edges(ids, wanted[ids], inner, field)
     trails = follow(_successors(edges, ids.shape, inner))
+    heads, tails = trails.heads, trails.tails
     return Pieces(
-        corners=edges.start[trails.order],
+        corners=_corners(edges.start[trails.order], ids.shape),
         offsets=trails.offsets,
-        owner=edges.owner[trails.heads].astype(np.int64),
+        owner=edges.owner[heads].astype(np.int64),
         closed=trails.closed,
-        end=edges.end[trails.tails],
-        leaves=edges.direction[trails.heads],
-        arrives=edges.direction[trails.tails],
+        end=_corners(edges.end[tails], ids.shape),
+        leaves=edges.direction[heads],
+        arrives=edges.direction[tails],
     )
 
 
-def stretches(mask: NDArray[np.bool_], cuts: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def stretches(mask: NDArray[np.bool_], uncut: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Find the longest stretches of True along the rows that no cut divides.
 
     Parameters
     ----------
     mask
         (n, m) bool array.
-    cuts
-        (n, m - 1) bool array: True where a stretch must not go on to the next column.
+    uncut
+        (n, m - 1) bool array: False where a stretch must not go on to the next column.
 
     Returns
     -------
     Flat indices of the first and of the last place of each stretch.
     """
+    goes_on = mask[:, :-1] & mask[:, 1:]
+    goes_on &= uncut
     first, last = mask.copy(), mask.copy()
-    first[:, 1:] &= ~mask[:, :-1] | cuts
-    last[:, :-1] &= ~mask[:, 1:] | cuts
+    first[:, 1:] ^= goes_on
+    last[:, :-1] ^= goes_on
     return np.flatnonzero(first), np.flatnonzero(last)
 
 
-def _all_edges(
-    ids: NDArray[np.int32], own: NDArray[np.bool_], growing: NDArray[np.int16], inner: Sides, *, nodes: bool
-) -> _Edges:
+def _all_edges(ids: NDArray[np.int32], own: NDArray[np.bool_], inner: Sides, field: _Field) -> _Edges:
     height, width = ids.shape
     across = np.empty((height + 1, width), bool)  # a boundary lies above row i
-    across[0], across[-1], across[1:-1] = not inner.top, not inner.bottom, ids[1:] != ids[:-1]
+    across[0], across[-1] = not inner.top, not inner.bottom
+    np.not_equal(ids[1:], ids[:-1], out=across[1:-1])
     down = np.empty((width + 1, height), bool)  # a boundary lies left of column j
     down[0], down[-1], down[1:-1] = not inner.left, not inner.right, (ids[:, 1:] != ids[:, :-1]).T
-    padded = np.pad(ids, 1, constant_values=NOWHERE)
-    growing = np.append(growing, np.int16(NOWHERE))  # NOWHERE is nothing that grows
-    parts = []
-    for direction in (RIGHT, DOWN, LEFT, UP):
-        level = direction in (RIGHT, LEFT)
-        lines, others = (across, down) if level else (down, across)
-        along = _along(direction, lines, others[1:-1].T, own if level else own.T, nodes=nodes)
-        parts.append(_edges(direction, *along, padded, growing, nodes=nodes))
+    uncut = np.ascontiguousarray(~down[1:-1].T), np.ascontiguousarray(~across[1:-1].T)
+    owned = own, np.ascontiguousarray(own.T)
+    parts = [
+        _edges(direction, *_along(direction, lines, uncut[direction % 2], owned[direction % 2], field), field)
+        for direction, lines in ((RIGHT, across), (DOWN, down), (LEFT, across), (UP, down))
+    ]
     return _Edges(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(_Edges)})
 
 
 def _along(
-    direction: int, lines: NDArray[np.bool_], cuts: NDArray[np.bool_], own: NDArray[np.bool_], *, nodes: bool
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Give the first and last pixels, (n, 2) int32 arrays of (column, row), along the edges of one direction.
+    direction: int, lines: NDArray[np.bool_], uncut: NDArray[np.bool_], own: NDArray[np.bool_], field: _Field
+) -> tuple[tuple[Flat, Flat], tuple[Flat, Flat]]:
+    """Give (rows, columns) of the first and last pixels along the edges of one direction.
 
-    Columns stand for rows and rows for columns where the direction is down or up.
+    Where the direction is down or up, the arrays have columns for rows and rows for columns.
     """
-    if direction in (RIGHT, UP):  # the owner lies after the line
-        mask, across = lines[:-1] & own, np.pad(cuts[:-1], ((1, 0), (0, 0)))
-    else:
-        mask, across = lines[1:] & own, np.pad(cuts[1:], ((0, 1), (0, 0)))
-    ends = stretches(mask, cuts | across if nodes else cuts)
-    places = [np.stack(np.divmod(end, mask.shape[1]), axis=1).astype(np.int32) for end in ends]
-    if direction in (RIGHT, LEFT):
-        places = [place[:, ::-1] for place in places]
-    first, last = places if direction in (RIGHT, DOWN) else reversed(places)
-    return first, last
+    after = direction in (RIGHT, UP)  # the owner lies after the line
+    if field.nodes:
+        beyond = np.ones_like(uncut)
+        beyond[slice(1, None) if after else slice(-1)] = uncut[slice(-1) if after else slice(1, None)]
+        uncut = uncut & beyond
+    found = stretches((lines[:-1] if after else lines[1:]) & own, uncut)
+    first, last = (_places(end.astype(np.int32), own.shape[1], level=direction % 2 == 0) for end in found)
+    return (first, last) if direction in (RIGHT, DOWN) else (last, first)
 
 
-def _edges(
-    direction: int,
-    first: NDArray[np.int32],
-    last: NDArray[np.int32],
-    padded: NDArray[np.int32],
-    growing: NDArray[np.int16],
-    *,
-    nodes: bool,
-) -> _Edges:
-    left, ahead = AHEAD[direction - 1], AHEAD[direction]
-    owner = _at(padded, last)
+def _places(flat: Flat, length: int, *, level: bool) -> tuple[Flat, Flat]:
+    """Give (rows, columns) of flat places in an array with rows of this length, or with columns for rows."""
+    line = flat // np.int32(length)
+    place = flat - line * np.int32(length)
+    return (line, place) if level else (place, line)
+
+
+def _edges(direction: int, first: tuple[Flat, Flat], last: tuple[Flat, Flat], field: _Field) -> _Edges:
+    ahead, left = AHEAD[direction], AHEAD[direction - 1]
+    width = field.shape[1]
+    pixel = (last[0] + np.int32(1)) * np.int32(width + 2) + last[1] + np.int32(1)
+    owner = field.component(pixel)
     turn = np.full(len(owner), (direction + 1) % 4, np.int8)
-    if nodes:
-        turn[_at(padded, last + np.int32(ahead)) == owner] = direction
-    diagonal = _at(padded, last + np.int32(ahead) + np.int32(left))
+    if field.nodes:
+        turn[field.component(pixel, *ahead) == owner] = direction
+    diagonal = field.component(pixel, ahead[0] + left[0], ahead[1] + left[1])
     turn[diagonal == owner] = (direction - 1) % 4
-    turn[(diagonal != owner) & (growing[diagonal] == growing[owner]) & (growing[owner] != NOWHERE)] = OPEN
+    growing = field.growing[owner]
+    turn[(growing != NOWHERE) & (field.growing[diagonal] == growing) & (diagonal != owner)] = OPEN
+
+    def corner(place: tuple[Flat, Flat], which: int) -> Flat:
+        col, row = CORNER[which % 4]
+        return (place[0] + np.int32(row)) * np.int32(width + 1) + place[1] + np.int32(col)
+
     return _Edges(
-        start=first + np.int32(CORNER[direction]),
-        end=last + np.int32(CORNER[(direction + 1) % 4]),
+        start=corner(first, direction),
+        end=corner(last, direction + 1),
         owner=owner,
         direction=np.full(len(owner), direction, np.int8),
         turn=turn,
     )
 
 
-def _at(padded: NDArray[np.int32], pixel: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Give the component of each pixel (column, row); NOWHERE just outside the block."""
-    return padded[pixel[:, 1] + 1, pixel[:, 0] + 1]
-
-
 def _successors(edges: _Edges, shape: tuple[int, int], inner: Sides) -> NDArray[np.int32]:
     """Give the edge that follows each edge; NOWHERE at the end of a chain."""
     height, width = shape
-    lookup = np.empty((4, height + 1, width + 1), np.int32)
-    lookup[edges.direction, edges.start[:, 1], edges.start[:, 0]] = np.arange(len(edges.owner), dtype=np.int32)
-    col, row = edges.end.T
-    ends = (inner.left & (col == 0)) | (inner.right & (col == width))
-    ends |= (inner.top & (row == 0)) | (inner.bottom & (row == height))
-    goes_on = np.flatnonzero(~ends & (edges.turn != OPEN))
-    successor = np.full(len(edges.owner), NOWHERE, np.int32)
-    successor[goes_on] = lookup[edges.turn[goes_on], row[goes_on], col[goes_on]]
-    return successor
+    count = np.int32((height + 1) * (width + 1))
+    lookup = np.empty(4 * count, np.int32)
+    lookup[edges.start + edges.direction * count] = np.arange(len(edges.owner), dtype=np.int32)
+    row = edges.end // np.int32(width + 1)
+    col = edges.end - row * np.int32(width + 1)
+    ends = edges.turn == OPEN
+    for side, line, place in (
+        (inner.top, row, 0),
+        (inner.left, col, 0),
+        (inner.bottom, row, height),
+        (inner.right, col, width),
+    ):
+        if side:
+            ends |= line == place
+    followed = lookup[np.where(ends, edges.start[:1] + edges.direction[:1] * count, edges.end + edges.turn * count)]
+    return np.where(ends, np.int32(NOWHERE), followed)
+
+
+def _corners(flat: Flat, shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Give (n, 2) int32 array of (column, row)."""
+    row = flat // np.int32(shape[1] + 1)
+    return np.stack([flat - row * np.int32(shape[1] + 1), row], axis=1)

@@ -131,7 +131,7 @@ def find_components(labels: NDArray[np.uint8], confidence: NDArray[np.uint8], in
 
 
 def join(one: NDArray[np.integer], other: NDArray[np.integer], count: int) -> tuple[int, NDArray[np.int32]]:
-    """Number the groups that the links between `count` nodes make.
+    """Group nodes that links connect.
 
     Returns
     -------

@@ -1,19 +1,22 @@
-"""Areas and lengths on the ellipsoid of pixel outlines, thousands at a time.
+r"""Areas and lengths on the ellipsoid of pixel outlines, thousands at a time.
 
 Outlines are followed as they lie on the ground: an edge that is straight in the grid is cut into
-segments of at most a kilometre before it is taken to longitude and latitude.
+segments of at most 250 m before it is taken to longitude and latitude.
 
-Areas are integrals along the rings, :math:`A = \\frac{a^2}{2} \\oint q \\, d\\lambda`, with the authalic
-function :math:`q(\\varphi)`: exact along parallels and meridians. Neighbours integrate a shared edge
-in opposite directions, so areas add up to the area of the scene. Lengths are taken from the
-ellipsoid's radii of curvature halfway along each segment (off by 1e-8 of it at a kilometre).
+Areas are integrals along the rings in an equal-area plane. For longitudes and latitudes this is the
+cylindrical one, :math:`A = \frac{a^2}{2} \oint q \, d\lambda` with the authalic function :math:`q(\varphi)`: exact
+along parallels and meridians. For projected scenes it is the azimuthal one around the scene's
+centre, where straight edges stay straight and poles are points like others. Neighbours integrate
+a shared edge in opposite directions, so areas add up to the area of the scene.
+Lengths are those of the segments' chords through the ellipsoid, 1e-10 short at most.
 
 References
 ----------
-Snyder, Map Projections, USGS Professional Paper 1395 (1987), eq. 3-12 (q), 4-18 and 4-20 (radii).
+Snyder, Map Projections, USGS Professional Paper 1395 (1987), eq. 3-12 (q), 4-20 (N), 24-2 to 24-4 (azimuthal
+plane, here of the authalic sphere).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -21,12 +24,14 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-from segflow.segmentation.pieces import ends_of, spread
+from segflow.segmentation.ragged import ends_of, spread
 from segflow.tiling import Grid
 
-SEGMENT = 1000.0  # m; a geodesic of this length strays 2 cm from a parallel at 60° north
+SEGMENT = 250.0  # m; straight lines of the grid stray from those of the equal-area plane by at most 1 mm on it
+WIDEST = 5e6  # m; larger scenes may come near the antipode of their centre, where the azimuthal plane tears
 
 Floats = NDArray[np.float64]
+Points = NDArray[np.floating] | NDArray[np.integer]  # (n, 2) array of (column, row) [px]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,23 +46,16 @@ class Ellipsoid:
         if not self.eccentricity2:
             return 2 * sine
         e = np.sqrt(self.eccentricity2)
-        return (1 - self.eccentricity2) * (sine / (1 - self.eccentricity2 * sine**2) + np.arctanh(e * sine) / e)
+        q: Floats = sine / (1 - self.eccentricity2 * sine**2) + np.arctanh(e * sine) / e
+        return q * (1 - self.eccentricity2)
 
-    def lengths(self, latitude: Floats, north: Floats, east: Floats) -> Floats:
-        """Give the lengths [m] of short segments.
-
-        Parameters
-        ----------
-        latitude
-            Halfway along each segment [rad].
-        north, east
-            Difference of latitude and longitude [rad].
-        """
-        sine2 = np.sin(latitude) ** 2
-        w = 1 - self.eccentricity2 * sine2
-        meridian = self.semi_major * (1 - self.eccentricity2) / (w * np.sqrt(w))
-        parallel = self.semi_major * np.sqrt((1 - sine2) / w)
-        return np.hypot(meridian * north, parallel * east)
+    def chords(self, latitude: Floats, sine: Floats, east: Floats, following: NDArray[np.intp]) -> Floats:
+        """Give the distance [m] from each point to the one at `following`, `east` [rad] of it."""
+        normal = self.semi_major / np.sqrt(1 - self.eccentricity2 * sine**2)
+        axis, height = normal * np.cos(latitude), normal * (1 - self.eccentricity2) * sine
+        sagitta = 4 * axis * axis[following] * np.sin(east / 2) ** 2
+        squared: Floats = (axis[following] - axis) ** 2 + (height[following] - height) ** 2 + sagitta
+        return np.sqrt(squared)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +74,8 @@ class Ground:
         Of the CRS.
     segment
         Longest segment taken in one step [px].
+    centre
+        Longitude and latitude [rad] of the azimuthal plane's centre; None for the cylindrical plane.
     """
 
     transform: Affine
@@ -83,6 +83,7 @@ class Ground:
     unit: float
     ellipsoid: Ellipsoid
     segment: float = np.inf
+    centre: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, grid: Grid) -> Self | None:
@@ -98,20 +99,19 @@ class Ground:
             unit=geodetic.axis_info[0].unit_conversion_factor,
             ellipsoid=Ellipsoid(semi_major=major, eccentricity2=1 - (minor / major) ** 2),
         )
-        row, col = grid.height / 2, grid.width / 2
-        sides = ground.measure_lines(
-            np.array([[col, row], [col + 1, row], [col, row], [col, row + 1]]), np.array([0, 2, 4])
-        )
-        side = float(sides.max())
-        segment = SEGMENT / side if np.isfinite(side) and side > 0 else 1.0
-        return cls(
-            **{name: getattr(ground, name) for name in ("transform", "to_geodetic", "unit", "ellipsoid")},
-            segment=segment,
+        col, row = grid.width / 2, grid.height / 2
+        cross = np.array([[col, row], [col + 1, row], [col, row], [col, row + 1]])
+        side = float(ground.measure_lines(cross, np.array([0, 2, 4])).max())
+        known = np.isfinite(side) and side > 0
+        longitude, latitude = ground._geodetic(cross)
+        plane = crs.is_projected and known and side * max(grid.shape) < WIDEST
+        return replace(
+            ground,
+            segment=SEGMENT / side if known else 1.0,
+            centre=(float(longitude[0]), float(latitude[0])) if plane else None,
         )
 
-    def measure_rings(
-        self, corners: NDArray[np.floating] | NDArray[np.integer], offsets: NDArray[np.int64]
-    ) -> tuple[Floats, Floats]:
+    def measure_rings(self, corners: Points, offsets: NDArray[np.int64]) -> tuple[Floats, Floats]:
         """Measure rings.
 
         Parameters
@@ -126,32 +126,25 @@ class Ground:
         Areas without sign [m²] and lengths [m], (rings,) float64 arrays; NaN where the CRS has no
         longitude and latitude for a corner.
         """
-        following = np.arange(1, len(corners) + 1)
-        following[offsets[1:] - 1] = offsets[:-1]
-        points, offsets = self._densify(corners, following, offsets)
-        following = np.arange(1, len(points) + 1)
-        following[offsets[1:] - 1] = offsets[:-1]
+        points, offsets = self._densify(corners, _following(offsets), offsets)
+        following = _following(offsets)
         longitude, latitude = self._geodetic(points)
-        north, east = latitude[following] - latitude, _turned(longitude[following] - longitude)
-        lengths = self.ellipsoid.lengths(latitude + north / 2, north, east)
-        q = self.ellipsoid.authalic(np.sin(latitude))
-        return self._areas(q, east, following, offsets), _sums(lengths, offsets)
+        sine, east = np.sin(latitude), _turned(longitude[following] - longitude)
+        lengths = self.ellipsoid.chords(latitude, sine, east, following)
+        if self.centre is None:
+            return self._cylindrical_areas(sine, east, offsets), _sums(lengths, offsets)
+        return self._azimuthal_areas(sine, longitude, offsets, self.centre), _sums(lengths, offsets)
 
-    def measure_lines(self, corners: NDArray[np.floating] | NDArray[np.integer], offsets: NDArray[np.int64]) -> Floats:
+    def measure_lines(self, corners: Points, offsets: NDArray[np.int64]) -> Floats:
         """Measure lines, given like rings but not closed: (lines,) float64 array of lengths [m]."""
-        following = np.arange(1, len(corners) + 1)
-        following[offsets[1:] - 1] -= 1  # a line's last corner is followed by itself
-        points, offsets = self._densify(corners, following, offsets)
+        points, offsets = self._densify(corners, _following(offsets, closed=False), offsets)
+        following = _following(offsets, closed=False)
         longitude, latitude = self._geodetic(points)
-        north, east = np.diff(latitude, append=0), _turned(np.diff(longitude, append=0))
-        north[offsets[1:] - 1] = east[offsets[1:] - 1] = 0
-        return _sums(self.ellipsoid.lengths(latitude + north / 2, north, east), offsets)
+        east = _turned(longitude[following] - longitude)
+        return _sums(self.ellipsoid.chords(latitude, np.sin(latitude), east, following), offsets)
 
     def _densify(
-        self,
-        corners: NDArray[np.floating] | NDArray[np.integer],
-        following: NDArray[np.intp],
-        offsets: NDArray[np.int64],
+        self, corners: Points, following: NDArray[np.intp], offsets: NDArray[np.int64]
     ) -> tuple[Floats, NDArray[np.int64]]:
         """Cut the edges into equal segments of at most `segment` pixels."""
         corners = corners.astype(np.float64)
@@ -159,31 +152,46 @@ class Ground:
         pieces = np.maximum(np.ceil(np.hypot(step[:, 0], step[:, 1]) / self.segment), 1).astype(np.int64)
         if pieces.max(initial=1) == 1:
             return corners, offsets
-        ends = ends_of(pieces)
         edge = np.repeat(np.arange(len(corners)), pieces)
-        share = (spread(np.zeros(len(pieces), np.int64), pieces) / pieces[edge])[:, None]
-        return corners[edge] + share * step[edge], ends[offsets]
+        share = spread(np.zeros_like(pieces), pieces) / pieces[edge]
+        return corners[edge] + share[:, None] * step[edge], ends_of(pieces)[offsets]
 
     def _geodetic(self, points: Floats) -> tuple[Floats, Floats]:
         """Give longitudes and latitudes [rad] of points (column, row); NaN where there are none."""
-        x, y = world(points, self.transform)
-        longitude, latitude = self.to_geodetic.transform(x, y)
+        longitude, latitude = self.to_geodetic.transform(*world(points, self.transform))
         missing = ~(np.isfinite(longitude) & np.isfinite(latitude))
         longitude[missing] = latitude[missing] = np.nan
         return longitude * self.unit, latitude * self.unit
 
-    def _areas(self, q: Floats, east: Floats, following: NDArray[np.intp], offsets: NDArray[np.int64]) -> Floats:
-        lengths = np.diff(offsets)
-        origin = q[offsets[:-1]]  # q counted from each ring's first point: small numbers keep their digits
+    def _cylindrical_areas(self, sine: Floats, east: Floats, offsets: NDArray[np.int64]) -> Floats:
+        q = self.ellipsoid.authalic(sine)
+        origin = q[offsets[:-1]]  # q is counted from each ring's first point: small numbers keep their digits
         turns = np.round(_sums(east, offsets) / (2 * np.pi))
         pole = np.copysign(self.ellipsoid.authalic(np.ones(1))[0], origin)
-        origin = np.where(np.abs(turns) == 1, pole, origin)  # around a pole the area lies between ring and pole
-        relative = q - np.repeat(origin, lengths)
-        sums = _sums((relative + relative[following]) * east, offsets)
-        return np.abs(sums) * (self.ellipsoid.semi_major**2 / 4)
+        origin = np.where(np.abs(turns) == 1, pole, origin)  # a ring around a pole encloses what lies up to the pole
+        q -= np.repeat(origin, np.diff(offsets))
+        return np.abs(_sums((q + q[_following(offsets)]) * east, offsets)) * (self.ellipsoid.semi_major**2 / 4)
+
+    def _azimuthal_areas(
+        self, sine: Floats, longitude: Floats, offsets: NDArray[np.int64], centre: tuple[float, float]
+    ) -> Floats:
+        pole = self.ellipsoid.authalic(np.ones(1))
+        sine0 = self.ellipsoid.authalic(np.sin([centre[1]])) / pole  # from here on sines of authalic latitudes
+        sine = self.ellipsoid.authalic(sine) / pole
+        cosine0, cosine = (np.sqrt(np.maximum(1 - s * s, 0)) for s in (sine0, sine))
+        east = longitude - centre[0]
+        along = cosine * np.cos(east)
+        k = np.sqrt(2 / (1 + sine0 * sine + cosine0 * along))
+        x, y = k * cosine * np.sin(east), k * (cosine0 * sine - sine0 * along)
+        first = np.repeat(offsets[:-1], np.diff(offsets))
+        x, y = x - x[first], y - y[first]  # small numbers keep their digits
+        following = _following(offsets)
+        radius2 = self.ellipsoid.semi_major**2 * pole[0] / 2  # of the authalic sphere
+        doubled = _sums(x * y[following] - x[following] * y, offsets)
+        return np.abs(doubled) * float(radius2 / 2)
 
 
-def world(points: NDArray[np.floating] | NDArray[np.integer], transform: Affine) -> tuple[Floats, Floats]:
+def world(points: Points, transform: Affine) -> tuple[Floats, Floats]:
     """Give world x and y [CRS unit] of points, (n, 2) array of (column, row)."""
     a, b, c, d, e, f = tuple(transform)[:6]
     col, row = points[:, 0].astype(np.float64), points[:, 1].astype(np.float64)
@@ -194,6 +202,13 @@ def _horizontal(crs: CRS) -> CRS:
     if crs.is_bound and crs.source_crs is not None:
         return _horizontal(crs.source_crs)
     return _horizontal(crs.sub_crs_list[0]) if crs.is_compound else crs
+
+
+def _following(offsets: NDArray[np.int64], *, closed: bool = True) -> NDArray[np.intp]:
+    """Give the place after each one; after a ring's last one its first, after a line's last one itself."""
+    following = np.arange(1, offsets[-1] + 1)
+    following[offsets[1:] - 1] = offsets[:-1] if closed else offsets[1:] - 1
+    return following
 
 
 def _turned(east: Floats) -> Floats:

@@ -2,76 +2,27 @@
 
 The polygons are those of the whole raster, 4-connected, whatever the blocks: same corners, same
 order of corners, same numbers. Each block is traced on its own (`tracing`), what reaches its
-sides is joined (`seams`), and rings of whole pixels become polygons in world coordinates here.
+sides is joined (`seams`), rings of pixel corners become polygons in world coordinates (`tables`).
+Memory holds one row of blocks' boundaries and the objects that are still open.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, fields, replace
-from typing import Self
+from dataclasses import replace
 
 import numpy as np
-import shapely
+from affine import Affine
 from numpy.typing import NDArray
 
 from segflow.errors import SettingsError
 from segflow.segmentation.components import NODATA
-from segflow.segmentation.geodesy import Ground, world
-from segflow.segmentation.pieces import Pieces, corner_key, spread
+from segflow.segmentation.geodesy import Ground
 from segflow.segmentation.seams import Seams
+from segflow.segmentation.simplification import simplify
+from segflow.segmentation.tables import PolygonTable, build_polygons
 from segflow.segmentation.tracing import Block, Outlines, trace_block
 from segflow.tiling import Grid
 
 __all__ = ["Block", "PolygonTable", "polygonise"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolygonTable:
-    """Polygons and their fields, (n,) arrays.
-
-    Attributes
-    ----------
-    geometry
-        Polygons in world coordinates: outlines counterclockwise, holes clockwise, each from
-        the upper left one of its corners in the raster.
-    class_id
-        uint8: the class.
-    first_px
-        int64: row-major index in the scene of the object's first pixel; no two objects of a scene share it.
-    n_px
-        int64: number of pixels.
-    confidence_mean, confidence_min
-        float64: of the pixels' confidences, 0 … 1.
-    touches_edge, touches_nodata
-        bool: a pixel lies on the scene's edge, or has a nodata pixel above, below, left or right of it.
-    area_m2, perimeter_m
-        float64: on the ellipsoid, the perimeter with that of holes [m², m]; NaN without a CRS.
-    """
-
-    geometry: NDArray[np.object_]
-    class_id: NDArray[np.uint8]
-    first_px: NDArray[np.int64]
-    n_px: NDArray[np.int64]
-    confidence_mean: NDArray[np.float64]
-    confidence_min: NDArray[np.float64]
-    touches_edge: NDArray[np.bool_]
-    touches_nodata: NDArray[np.bool_]
-    area_m2: NDArray[np.float64]
-    perimeter_m: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        """Give the number of polygons."""
-        return len(self.geometry)
-
-    def take(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> Self:
-        """Give the polygons of an index or a mask."""
-        return type(self)(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
-
-    @classmethod
-    def of(cls, tables: Iterable[Self]) -> Self:
-        """Give the polygons of all tables, of which there is at least one, by class and first pixel."""
-        tables = list(tables)
-        table = cls(**{f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(cls)})
-        return table.take(np.lexsort((table.first_px, table.class_id)))
 
 
 def polygonise(
@@ -118,7 +69,11 @@ def polygonise(
     if min_area_m2 > 0 and ground is None:
         msg = "a smallest area in m² needs a scene with a coordinate reference system: leave --min-area out"
         raise SettingsError(msg)
-    tables = (_table(outlines, grid, ground) for outlines in _outlines(blocks, grid, wanted, progress))
+    tables = (
+        _simplified(blocks, grid, wanted, simplify_px, progress)
+        if simplify_px > 0
+        else (build_polygons(outlines, grid, ground) for outlines in _outlines(blocks, grid, wanted, progress))
+    )
     for table in tables:
         large = table if min_area_m2 <= 0 else table.take(table.area_m2 >= min_area_m2)
         if len(large):
@@ -136,12 +91,17 @@ def _wanted(classes: Collection[int]) -> NDArray[np.bool_]:
 
 
 def _outlines(
-    blocks: Iterable[Block], grid: Grid, wanted: NDArray[np.bool_], progress: Callable[[int], None] | None
+    blocks: Iterable[Block],
+    grid: Grid,
+    wanted: NDArray[np.bool_],
+    progress: Callable[[int], None] | None,
+    *,
+    nodes: bool = False,
 ) -> Iterator[Outlines]:
     """Give all objects' rings: those inside a block at once, the others with the row of blocks that completes them."""
-    seams = Seams(grid.window)
+    seams = Seams(grid.window, nodes=nodes)
     for block in blocks:
-        traced = trace_block(block, scene=grid.window, wanted=wanted)
+        traced = trace_block(block, scene=grid.window, wanted=wanted, nodes=nodes)
         yield traced.whole
         joined = seams.add(traced)
         if joined is not None:
@@ -151,65 +111,15 @@ def _outlines(
     seams.check_complete()
 
 
-def _table(outlines: Outlines, grid: Grid, ground: Ground | None) -> PolygonTable:
-    rings, holes = _in_order(outlines.pieces, reverse=grid.transform.determinant < 0)
-    n = len(outlines.statistics)
-    if ground is None:
-        area = perimeter = np.full(n, np.nan)
-    else:
-        areas, perimeters = ground.measure_rings(rings.corners, rings.offsets)
-        area = np.bincount(rings.owner, weights=np.where(holes, -areas, areas), minlength=n)
-        perimeter = np.bincount(rings.owner, weights=perimeters, minlength=n)
-    stats = outlines.statistics
-    first = rings.heads[~holes].astype(np.int64)
-    return PolygonTable(
-        geometry=_polygons(rings, grid),
-        class_id=stats.value,
-        first_px=first[:, 1] * grid.width + first[:, 0],
-        n_px=stats.n_px,
-        confidence_mean=stats.confidence_sum / stats.n_px / 100,
-        confidence_min=stats.confidence_min / 100,
-        touches_edge=stats.touches_edge,
-        touches_nodata=stats.touches_nodata,
-        area_m2=area,
-        perimeter_m=perimeter,
-    )
-
-
-def _in_order(rings: Pieces, *, reverse: bool) -> tuple[Pieces, NDArray[np.bool_]]:
-    """Put rings into the one order that depends on nothing but their corners.
-
-    Rings start at their upper left corner (the first in row-major order; a ring meets no corner
-    twice) and come by owner: its outline, then its holes by their first corners.
-
-    Returns
-    -------
-    The rings, run through in reverse where asked, and a bool array: True for holes.
-    """
-    if not len(rings):
-        return rings, np.zeros(0, bool)
-    key = corner_key(rings.corners)
-    lengths, starts = rings.lengths, rings.offsets[:-1]
-    lowest = np.minimum.reduceat(key, starts)
-    turned = np.flatnonzero(key == np.repeat(lowest, lengths)) - starts
-    # Outlines run clockwise on the screen: from their upper left corner to the right, holes downwards.
-    x = rings.corners[:, 0]
-    ahead = x[starts + (turned + 1) % lengths]
-    holes = ahead == x[starts + turned]
-    order = np.lexsort((lowest, holes, rings.owner))
-    lengths, starts, turned = lengths[order], starts[order], turned[order]
-    place = spread(np.zeros(len(order), np.int64), lengths)
-    places = np.repeat(turned, lengths) + (-place if reverse else place)
-    places %= np.repeat(lengths, lengths)
-    ordered = rings.take(order, rings.owner[order])
-    corners = rings.corners[np.repeat(starts, lengths) + places]
-    return replace(ordered, corners=corners), holes[order]
-
-
-def _polygons(rings: Pieces, grid: Grid) -> NDArray[np.object_]:
-    if not len(rings):
-        return np.empty(0, object)
-    of_corner = np.repeat(np.arange(len(rings)), rings.lengths)
-    linear = shapely.linearrings(*world(rings.corners, grid.transform), indices=of_corner)
-    polygons: NDArray[np.object_] = shapely.polygons(linear, indices=rings.owner)
-    return polygons
+def _simplified(
+    blocks: Iterable[Block],
+    grid: Grid,
+    wanted: NDArray[np.bool_],
+    tolerance: float,
+    progress: Callable[[int], None] | None,
+) -> Iterator[PolygonTable]:
+    """Give all polygons, simplified beside those of nodata and of other classes: only so is every edge shared."""
+    pixels = replace(grid, transform=Affine.identity(), crs=None)
+    outlines = _outlines(blocks, grid, np.ones_like(wanted), progress, nodes=True)
+    table = PolygonTable.of(build_polygons(part, pixels, None) for part in outlines)
+    yield simplify(table, tolerance=tolerance, chosen=wanted[table.class_id], grid=grid)

@@ -108,10 +108,10 @@ class Seams:
         for mine, its, directions in ((one, other, (LEFT, DOWN)), (other, one, (RIGHT, UP))):
             own = differ & (mine.parts != NO_PART)
             self._beside_nodata.append(mine.parts[own & (its.labels == NODATA)])
-            cuts = np.diff(mine.parts) != 0
+            uncut = np.diff(mine.parts) == 0
             if self._nodes:
-                cuts |= np.diff(its.parts) != 0
-            places = stretches(own[None], cuts[None])
+                uncut &= np.diff(its.parts) == 0
+            places = stretches(own[None], uncut[None])
             self._pages.append(_edges(directions[0 if level else 1], *places, mine.parts, corner))
 
     def _end_row(self) -> Outlines:
@@ -138,7 +138,8 @@ class Seams:
 
     def _split(self, of_part: NDArray[np.int32], waits: NDArray[np.bool_], number: NDArray[np.int64]) -> Pieces:
         """Give the pieces of objects that leave; the others stay, with their objects' new numbers."""
-        staying, leaving = [], []
+        staying: list[Pieces] = []
+        leaving: list[Pieces] = []
         for page in self._pages:
             owner = of_part[page.owner]
             stays = waits[owner]

@@ -14,6 +14,7 @@ from segflow.segmentation.pieces import Pieces
 from segflow.tiling import Window
 
 NO_PART = -1
+LARGEST = 2**28  # px; corners are counted in 32 bits, and a block this large would take 10 GB already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,9 @@ class Block:
                     f"got {array.dtype} {array.shape}"
                 )
                 raise ValueError(msg)
+        if not 0 < self.window.size <= LARGEST:
+            msg = f"a block must have 1 to {LARGEST} pixels, got {self.window.shape}: use smaller blocks"
+            raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,16 @@
+"""Lists of different lengths in one array: list i is ``values[offsets[i]:offsets[i + 1]]``."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def spread(starts: NDArray[np.integer], lengths: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Give the indices ``start, start + 1, …`` of all ranges, one after the other."""
+    ends = np.cumsum(lengths)
+    places: NDArray[np.int64] = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+    return places
+
+
+def ends_of(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Give the offsets of ranges with these lengths: (n + 1,) int64 array from 0."""
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
