@@ -1,0 +1,99 @@
+"""Where a grid lies on the globe: its outline in longitude and latitude, as GeoJSON wants it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyproj
+import shapely
+from pyproj.exceptions import ProjError
+from shapely import affinity
+
+from segflow.tiling import Grid
+
+EDGE_POINTS = 21  # per side: straight sides of a projected grid are curves on the globe
+DECIMALS = 7  # of degrees, about a centimetre
+_HALF_TURN = 180.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """The outline of a grid on the globe.
+
+    Attributes
+    ----------
+    geometry
+        GeoJSON Polygon, or MultiPolygon where the outline crosses the antimeridian.
+    bbox
+        (west, south, east, north) [°]; west is greater than east across the antimeridian.
+    """
+
+    geometry: dict[str, Any]
+    bbox: tuple[float, float, float, float]
+
+
+def footprint(grid: Grid) -> Footprint | None:
+    """Give the footprint of a grid.
+
+    Returns
+    -------
+    The footprint; None for a grid without a CRS, with one that has no place on the Earth,
+    or that reaches past the Earth's rim as a satellite sees it.
+
+    References
+    ----------
+    RFC 7946, sections 3.1.6 (orientation), 3.1.9 and 5.2 (antimeridian).
+    """
+    outline = _outline(grid)
+    if outline is None:
+        return None
+    lon, lat = outline
+    lon = np.unwrap(lon, period=2 * _HALF_TURN)
+    if abs(lon[-1] - lon[0]) > _HALF_TURN:  # once around a pole
+        return _around_pole(lat)
+    lon = lon - 2 * _HALF_TURN * np.floor((lon.min() + _HALF_TURN) / (2 * _HALF_TURN))  # starts within −180 … 180
+    shape = _split(shapely.polygons(np.column_stack([lon, lat])))
+    west, east = lon.min(), lon.max()
+    east = east - 2 * _HALF_TURN if east > _HALF_TURN else east
+    return _rounded(shape, (west, lat.min(), east, lat.max()))
+
+
+def _outline(grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+    """Give longitudes and latitudes around the grid, the first point again as the last [°]."""
+    if grid.crs is None:
+        return None
+    ramp = np.linspace(0, 1, EDGE_POINTS)[:-1]
+    cols = grid.width * np.concatenate([ramp, np.ones_like(ramp), 1 - ramp, np.zeros_like(ramp), [0]])
+    rows = grid.height * np.concatenate([np.zeros_like(ramp), ramp, np.ones_like(ramp), 1 - ramp, [0]])
+    x, y = grid.transform @ (cols, rows)
+    try:
+        transformer = pyproj.Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
+        lon, lat = transformer.transform(x, y)
+    except ProjError:
+        return None
+    return (lon, lat) if np.isfinite(lon).all() and np.isfinite(lat).all() else None
+
+
+def _split(outline: shapely.Geometry) -> shapely.Geometry:
+    """Cut an outline at the antimeridian, and turn what lies past it back."""
+    outline = shapely.make_valid(outline)
+    parts = []
+    for turn in (0.0, 2 * _HALF_TURN):
+        globe = shapely.box(turn - _HALF_TURN, -90, turn + _HALF_TURN, 90)
+        pieces = shapely.get_parts(shapely.intersection(outline, globe))
+        parts += [affinity.translate(piece, -turn) for piece in pieces if piece.area > 0]
+    return parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
+
+
+def _around_pole(lat: npt.NDArray[np.float64]) -> Footprint:
+    """Give the cap around the pole that an outline encloses."""
+    south, north = (float(lat.min()), 90.0) if lat.mean() > 0 else (-90.0, float(lat.max()))
+    return _rounded(shapely.box(-_HALF_TURN, south, _HALF_TURN, north), (-_HALF_TURN, south, _HALF_TURN, north))
+
+
+def _rounded(shape: shapely.Geometry, bbox: tuple[float, float, float, float]) -> Footprint:
+    """Round a footprint, outlines counterclockwise."""
+    west, south, east, north = (round(float(value), DECIMALS) for value in bbox)
+    shape = shapely.orient_polygons(shapely.transform(shape, lambda points: points.round(DECIMALS)))
+    return Footprint(geometry=shapely.geometry.mapping(shape), bbox=(west, south, east, north))
