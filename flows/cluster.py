@@ -19,14 +19,6 @@ LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 30  # for workers to come up or a scheduler to answer
 IN_FLIGHT = 2  # tasks per worker thread: one that runs, one that waits
 
-# glibc gives large blocks back to the kernel after every layer and asks for them again before the
-# next; with these thresholds it keeps them. They count only when set before a process starts.
-WORKER_ENVIRONMENT = {
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "17179869184",
-    "MALLOC_TOP_PAD_": "67108864",
-}
-
 
 @contextmanager
 def open_cluster(workers: int, scheduler: str | None) -> Iterator[Client]:
@@ -115,13 +107,9 @@ def _result(future: Any, task: object) -> Any:  # noqa: ANN401  # what the task 
 
 
 def _spawn_environment(workers: int) -> dict[str, str]:
-    """Environment of worker processes: malloc thresholds, and processors shared out evenly."""
+    """Give the environment of worker processes: the processors are shared out evenly."""
     threads = str(max(1, (os.cpu_count() or 1) // max(1, workers)))
-    return {
-        **{name: os.environ.get(name, value) for name, value in WORKER_ENVIRONMENT.items()},
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": "1",
-    }
+    return {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
 
 
 class _PortlessScheduler(Scheduler):
@@ -204,4 +192,3 @@ def _version() -> str:
     except ImportError:
         return "none"
     return version
-

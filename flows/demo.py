@@ -35,14 +35,14 @@ class DemoResult:
         """Give the result as lines to read, with the files to open."""
         folder = self.run.folder
         name = folder.name
+        forest = f"IoU {self.scores.iou[FOREST]:.3f}, F1 {self.scores.f1[FOREST]:.3f}"
         return "\n".join(
             [
                 self.run.describe(),
-                f"forest against the demo's truth: IoU {self.scores.iou[FOREST]:.3f}, F1 {self.scores.f1[FOREST]:.3f}, "
-                f"accuracy {self.scores.pixel_accuracy:.3f}",
+                f"forest against the demo's truth: {forest}, accuracy {self.scores.pixel_accuracy:.3f}",
                 "",
-                "open in QGIS     " + str(folder / f"{name}.gpkg") + f" and {folder / f'{name}_classes.tif'}",
-                "open in browser  " + str(folder / f"{name}.html"),
+                f"open in QGIS     {folder / f'{name}.gpkg'} and {folder / f'{name}_classes.tif'}",
+                f"open in browser  {folder / f'{name}.html'}",
                 f"then             segflow run YOUR_SCENE.tif · segflow verify {folder} --seams 8",
             ]
         )
@@ -82,8 +82,6 @@ def score_map(folder: Path, truth: Path) -> Scores:
     classes = folder / f"{folder.name}_classes.tif"
     grid = describe_scene(truth).grid
     histogram = np.zeros((2, 2), np.int64)
-    for found, reference in zip(
-        read_blocks(classes, classes, grid), read_blocks(truth, truth, grid), strict=True
-    ):
+    for found, reference in zip(read_blocks(classes, classes, grid), read_blocks(truth, truth, grid), strict=True):
         histogram += confusion(reference.labels, found.labels, 2)
     return Scores.of(histogram)

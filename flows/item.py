@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import unquote
 
 from segflow.errors import OutputError
 from segflow.flows.plan import ProductPaths
@@ -10,7 +11,8 @@ from segflow.io.records import file_size, read_json
 from segflow.tiling import TileGrid
 
 RECORD = "segflow:run"  # property of the item that holds the record
-_PLAIN = ("key", "settings", "scene", "sidecars", "remote", "model", "model_digest", "device", "precision", "files")
+_SHA256 = "1220"  # multihash: the function's number and the digest's length
+_PLAIN = ("key", "settings", "scene", "sidecars", "remote", "model", "model_digest", "device", "precision")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,7 @@ class ItemRecord:
     damaged
         Tiles that were left empty because they could not be read.
     files
-        [SHA-256, size in bytes] of every product, by name.
+        (SHA-256, size in bytes) of every product, by name; empty before the item is written.
     products
         Where the products lie.
     """
@@ -78,13 +80,20 @@ class ItemRecord:
         }
 
     @classmethod
-    def of(cls, folder: Path, properties: dict[str, Any]) -> Self:
-        """Read the record from a property of an item."""
+    def of(cls, folder: Path, item: dict[str, Any]) -> Self:
+        """Read the record and the digests of the products from an item."""
+        properties = item["properties"][RECORD]
+        assets = item["assets"].values()
+        files = {
+            unquote(asset["href"].removeprefix("./")): (asset["file:checksum"].removeprefix(_SHA256), asset["file:size"])
+            for asset in assets
+        }
         height, width = properties["shape"]
         sizes = {name: properties[name] for name in ("core", "margin", "stride")}
         plain = {name: properties[name] for name in _PLAIN}
         return cls(
-            **{**plain, "files": {name: (digest, size) for name, (digest, size) in plain["files"].items()}},
+            **plain,
+            files=files,
             bands=tuple(properties["bands"]),
             damaged=tuple(properties["damaged_tiles"]),
             tiles=TileGrid(height=height, width=width, **sizes),
@@ -105,7 +114,7 @@ def read_item(folder: Path) -> ItemRecord | None:
     if content is None:
         return None
     try:
-        return ItemRecord.of(folder, content["properties"][RECORD])
+        return ItemRecord.of(folder, content)
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{path} is not an item that this segflow wrote ({error!r}): move it or choose another output folder"
         raise OutputError(msg) from error

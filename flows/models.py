@@ -51,7 +51,9 @@ def find_model(name: str) -> ModelRef:
             f"or one of the shipped models ({', '.join(shipped) or 'none'})"
         )
         raise ModelError(msg)
-    return ModelRef(path=str(path.resolve()), digest=model_digest(path), spec=ModelSpec.from_json(read_model_spec(path)))
+    return ModelRef(
+        path=str(path.resolve()), digest=model_digest(path), spec=ModelSpec.from_json(read_model_spec(path))
+    )
 
 
 def list_text(models: list[ModelRef]) -> str:

@@ -5,54 +5,62 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 T = TypeVar("T")
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_END = object()
+PATIENCE = 0.1  # s between looks at whether anybody still wants the items
+
+
+class _Reader(threading.Thread):
+    """Takes items and puts each with its error, of which one is None, into a bounded queue; None ends it."""
+
+    def __init__(self, items: Iterable[T], depth: int) -> None:
+        super().__init__(name="segflow-read", daemon=True)
+        self.items = items
+        self.ready: queue.Queue[tuple[Any, BaseException | None] | None] = queue.Queue(maxsize=depth)
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        """Take items until they end, fail or nobody wants them."""
+        try:
+            for item in self.items:
+                self._put((item, None))
+                if self.stopped.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it belongs to whoever asked for the items
+            self._put((None, error))
+        else:
+            self._put(None)
+
+    def _put(self, entry: tuple[Any, BaseException | None] | None) -> None:
+        while not self.stopped.is_set():
+            try:
+                self.ready.put(entry, timeout=PATIENCE)
+            except queue.Full:
+                continue
+            return
 
 
 def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
     """Give `items` in order, taken in another thread and at most `depth` ahead.
 
     An error raised while taking an item is raised here, in its place.
-    When the reader stops early, the thread stops too.
+    When the caller stops early, the thread stops too.
     """
-    ready: queue.Queue[object] = queue.Queue(maxsize=depth)
-    stopped = threading.Event()
-
-    def put(entry: object) -> bool:
-        while not stopped.is_set():
-            try:
-                ready.put(entry, timeout=0.1)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def take() -> None:
-        try:
-            for item in items:
-                if not put((item, None)):
-                    return
-        except BaseException as error:  # noqa: BLE001  # whatever it is, it belongs to the reader
-            put((None, error))
-        else:
-            put(_END)
-
-    thread = threading.Thread(target=take, name="segflow-read", daemon=True)
-    thread.start()
+    reader = _Reader(items, depth)
+    reader.start()
     try:
-        while (entry := ready.get()) is not _END:
-            item, error = entry  # type: ignore[misc]  # only pairs and _END are put
+        while (entry := reader.ready.get()) is not None:
+            item, error = entry
             if error is not None:
                 raise error
             yield item
     finally:
-        stopped.set()
-        thread.join()
+        reader.stopped.set()
+        reader.join()
 
 
 class Writer:

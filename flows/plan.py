@@ -176,7 +176,10 @@ def check_scene(scene: SceneInfo, ground: float | None, spec: ModelSpec) -> None
     """
     name = Path(scene.path).name
     if scene.dtype != spec.dtype:
-        msg = f"{name} has {scene.dtype} pixels, but model {spec.name} needs {spec.dtype}: convert it or choose another model"
+        msg = (
+            f"{name} has {scene.dtype} pixels, but model {spec.name} needs {spec.dtype}: "
+            "convert it or choose another model"
+        )
         raise SceneMismatchError(msg)
     low, high = spec.gsd_range
     if ground is not None and not low <= ground <= high:
@@ -218,7 +221,7 @@ def tile_scene(shape: tuple[int, int], spec: ModelSpec, settings: RunSettings) -
     return TileGrid(height=shape[0], width=shape[1], core=core, margin=margin, stride=spec.stride)
 
 
-def run_key(  # noqa: PLR0913  # the inputs that decide a pixel, each by name
+def run_key(  # the inputs that decide a pixel, each by name
     scene_digest: str,
     name: str,
     bands: tuple[int, ...],

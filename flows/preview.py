@@ -10,7 +10,7 @@ import psutil
 
 from segflow.configs.run import RunSettings
 from segflow.flows.plan import RunPlan, forward_memory, plan_run
-from segflow.flows.products import ProductPaths
+from segflow.flows.catalogue import product_names
 from segflow.flows.tiles import load_engine
 
 PROBE = 512  # px; side of the tile that the speed is measured on
@@ -80,16 +80,16 @@ class Preview:
         plan, tiles, spec = self.plan, self.plan.tiles, self.plan.model.spec
         down, across = tiles.counts
         ground = "unknown resolution" if plan.ground is None else f"{plan.ground:.4g} m"
+        height, width = tiles.read_shape
         promise = "equals one whole-scene pass" if plan.exact else "may depend on the tiling"
         lines = [
             f"scene    {plan.scene.path}: {tiles.height} × {tiles.width} px, {ground}, bands {_join(plan.bands)}",
             f"model    {spec.name} {spec.version}: {_join([c.name for c in spec.classes])}",
-            f"tiles    {len(tiles)} ({down} × {across}), core {tiles.core} px, margin {tiles.margin} px, "
-            f"read {tiles.read_shape[0]} × {tiles.read_shape[1]} px",
-            f"margin   costs {tiles.work:.2f}× the scene's pixels; the map {promise}",
+            f"tiles    {len(tiles)} ({down} × {across}) of {tiles.core} px, read {height} × {width} px",
+            f"margin   {tiles.margin} px, costs {tiles.work:.2f}× the scene's pixels; the map {promise}",
             f"memory   about {self.memory / 2**30:.1f} GiB per forward pass, {self.free / 2**30:.1f} GiB free",
             f"time     about {_duration(self.seconds)} in the network ({self.speed / MEGA:.2f} Mpx/s here, now)",
-            f"writes   {plan.folder}/: {', '.join(self.products)}",
+            f"writes   {plan.products.folder}/: {', '.join(self.products)}",
             f"run      {plan.key}",
         ]
         return "\n".join([*lines, *(f"warning  {warning}" for warning in plan.warnings)])
@@ -109,7 +109,7 @@ def preview_run(path: str | os.PathLike[str], settings: RunSettings) -> Preview:
         speed=_speed(plan),
         memory=forward_memory(plan.tiles, settings.batch or 1),
         free=psutil.virtual_memory().available,
-        products=tuple(ProductPaths.of(plan).names()),
+        products=product_names(plan),
     )
 
 

@@ -10,16 +10,16 @@ class Progress(Protocol):
     """Receives the progress of a run; the command line draws it, tests and flows may record it."""
 
     def start(self, stage: str, total: int, unit: str) -> None:
-        """A stage begins that has `total` units of work, ``px`` or ``polygons``, say."""
+        """Hear that a stage begins which has `total` units of work, ``px`` or ``polygons``, say."""
 
     def advance(self, amount: int) -> None:
-        """`amount` more units of the current stage are done."""
+        """Hear that `amount` more units of the current stage are done."""
 
     def finish(self) -> None:
-        """The current stage is done."""
+        """Hear that the current stage is done."""
 
     def note(self, message: str) -> None:
-        """Something worth a line happened: a warning, a resumed run."""
+        """Hear of something worth a line: a warning, a resumed run."""
 
 
 class Silence:

@@ -40,7 +40,7 @@ class RunResult:
     inference: InferenceTimes = field(default_factory=InferenceTimes)
 
     @classmethod
-    def of(  # noqa: PLR0913
+    def of(
         cls,
         plan: RunPlan,
         *,

@@ -8,7 +8,7 @@ import os
 
 from segflow.configs.run import RunSettings
 from segflow.errors import OutputExistsError
-from segflow.flows.catalogue import settings_digest, write_catalogue
+from segflow.flows.catalogue import remove_stale, settings_digest, write_catalogue
 from segflow.flows.infer import InferenceTimes, infer
 from segflow.flows.item import read_item
 from segflow.flows.plan import RunPlan, plan_run
@@ -19,7 +19,6 @@ from segflow.flows.store import clear_canvas, open_work
 from segflow.flows.vectors import write_vectors
 from segflow.io.files import check_writable
 from segflow.io.locks import output_lock
-from segflow.io.records import remove_file
 
 
 def segment_scene(path: str | os.PathLike[str], settings: RunSettings, progress: Progress | None = None) -> RunResult:
@@ -49,12 +48,9 @@ def segment_scene(path: str | os.PathLike[str], settings: RunSettings, progress:
 
 
 def make_products(plan: RunPlan, progress: Progress) -> RunResult:
-    """Go through the stages that are not done yet.
-
-    The item of an earlier run is removed first: while products change, nothing says that all is there.
-    """
+    """Go through the stages that are not done yet."""
     clock = Stopwatch()
-    remove_file(plan.products.item)
+    remove_stale(plan)
     rasters = find_rasters(plan)
     reused, times = len(plan.tiles), InferenceTimes()
     if rasters is None:
@@ -90,9 +86,7 @@ def find_result(plan: RunPlan) -> RunResult | None:
     return RunResult.of(plan, reused=len(plan.tiles), damaged=len(item.damaged))
 
 
-def _make_rasters(
-    plan: RunPlan, progress: Progress, clock: Stopwatch
-) -> tuple[RastersDone, int, InferenceTimes]:
+def _make_rasters(plan: RunPlan, progress: Progress, clock: Stopwatch) -> tuple[RastersDone, int, InferenceTimes]:
     """Map the tiles that are pending and write the rasters; also give how many tiles were done before."""
     with open_work(plan) as work:
         reused = len(work.journal.done)

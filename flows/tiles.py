@@ -136,8 +136,13 @@ def predict_tiles(job: TileJob, indices: tuple[int, ...]) -> TilesDone:
 _loading = threading.Lock()
 
 
-def load_engine(  # noqa: PLR0913  # the key of the cache, spelt out
-    model: str, digest: str, device: str, precision: str, threads: int | None, probabilities: bool  # noqa: FBT001
+def load_engine(  # the key of the cache, spelt out
+    model: str,
+    digest: str,
+    device: str,
+    precision: str,
+    threads: int | None,
+    probabilities: bool,  # noqa: FBT001
 ) -> TorchEngine:
     """Give the engine for a model, loaded once per process.
 
@@ -151,8 +156,13 @@ def load_engine(  # noqa: PLR0913  # the key of the cache, spelt out
 
 
 @lru_cache(maxsize=2)
-def _load_engine(  # noqa: PLR0913
-    model: str, digest: str, device: str, precision: str, threads: int | None, probabilities: bool  # noqa: FBT001
+def _load_engine(
+    model: str,
+    digest: str,
+    device: str,
+    precision: str,
+    threads: int | None,
+    probabilities: bool,  # noqa: FBT001
 ) -> TorchEngine:
     model_digest(model, expected=digest)
     tune_malloc()

@@ -126,9 +126,7 @@ def read_samples(scenes: Sequence[Path], settings: TrainSettings) -> list[Sample
 def score_samples(network: nn.Module, samples: Sequence[Sample], spec: ModelSpec) -> dict[str, object]:
     """Give scores over all pixels of some scenes, and the IoU of each scene."""
     tables: dict[str, Counts] = {
-        sample.name: count_samples(
-            network, [sample], bands=spec.bands, classes=len(spec.classes), stride=spec.stride
-        )
+        sample.name: count_samples(network, [sample], bands=spec.bands, classes=len(spec.classes), stride=spec.stride)
         for sample in samples
     }
     scores = Scores.of(np.sum(list(tables.values()), axis=0))
@@ -142,7 +140,9 @@ def _read_sample(path: Path, settings: TrainSettings) -> Sample:
     ground = gsd(info.grid)
     low, high = settings.gsd_range
     if ground is not None and not low <= ground <= high:
-        msg = f"{path} has a ground sampling distance of {ground:.4g} m, but gsd_range is {low:g}–{high:g} m: resample it"
+        msg = (
+            f"{path} has a ground sampling distance of {ground:.4g} m, but gsd_range is {low:g}–{high:g} m: resample it"
+        )
         raise SceneError(msg)
     with open_scene(path, bands) as scene:
         pixels, valid = scene.read_window(info.grid.window)
@@ -171,9 +171,7 @@ def _new_model(settings: TrainSettings, training: Sequence[Sample]) -> tuple[nn.
         raise TrainingError(msg)
     torch.manual_seed(settings.seed)
     classes = tuple(ClassSpec(**asdict(entry)) for entry in settings.classes)
-    network = build_network(
-        settings.network, settings.arguments, in_channels=len(settings.bands), classes=len(classes)
-    )
+    network = build_network(settings.network, settings.arguments, in_channels=len(settings.bands), classes=len(classes))
     probe = probe_network(network, len(settings.bands))
     margin, guarantee = guarantee_for(probe, settings.margin)
     return network, ModelSpec(
@@ -215,9 +213,7 @@ def _schedule(settings: TrainSettings) -> Schedule:
         averaging=settings.averaging,
         mixed_precision=settings.mixed_precision,
         turn=settings.turn,
-        tint=Tint(
-            gain=settings.gain, band_gain=settings.band_gain, haze=settings.haze, band_haze=settings.band_haze
-        ),
+        tint=Tint(gain=settings.gain, band_gain=settings.band_gain, haze=settings.haze, band_haze=settings.band_haze),
         seed=settings.seed,
     )
 

@@ -27,7 +27,7 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapSummary:
     classes = vector_classes(plan)
     with stage(progress, "vectors", plan.scene.grid.height * plan.scene.grid.width):
         blocks = _blocks(plan, summary, progress)
-        if not plan.settings.vectors:
+        if not classes:
             for _ in blocks:
                 pass
             return summary
@@ -43,12 +43,14 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapSummary:
 
 
 def vector_classes(plan: RunPlan) -> tuple[ClassSpec, ...]:
-    """Give the classes that become layers: those asked for, else all whose geometry is not ``none``."""
+    """Give the classes that become layers: those asked for, else all polygons; none without vectors."""
+    if not plan.settings.vectors:
+        return ()
     wanted = plan.settings.classes
     return tuple(
         entry
         for entry in plan.model.spec.classes
-        if (entry.geometry != "none" if wanted is None else entry.name in wanted)
+        if (entry.geometry == "polygon" if wanted is None else entry.name in wanted)
     )
 
 
@@ -76,7 +78,9 @@ def _write(plan: RunPlan, classes: tuple[ClassSpec, ...], tables: list[PolygonTa
             writer.write(layer, *_features(plan, entry, part))
 
 
-def _features(plan: RunPlan, entry: ClassSpec, objects: PolygonTable | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _features(
+    plan: RunPlan, entry: ClassSpec, objects: PolygonTable | None
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Give the geometries of a class and their fields."""
     count = 0 if objects is None else len(objects)
 

@@ -115,7 +115,7 @@ def _across(choose: random.Random, length: int, core: int) -> Span:
     """Choose a span of `SEAM_WINDOW` pixels that holds a border between cores, if there is one."""
     size = min(SEAM_WINDOW, length)
     borders = range(core, length, core)
-    start = choose.choice(borders) - choose.randint(1, size - 1) if len(borders) else choose.randint(0, length - size)
+    start = choose.choice(borders) - choose.randint(1, size - 1) if borders else choose.randint(0, length - size)
     start = max(0, min(start, length - size))
     return Span(start, start + size)
 
