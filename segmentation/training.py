@@ -1,0 +1,208 @@
+"""Training: chips in, the network with the best validation score out.
+
+AdamW with a one-cycle schedule; an exponential moving average of the weights is what is
+validated and kept, because it varies less from epoch to epoch than the weights themselves.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from segflow.errors import TrainingError
+from segflow.segmentation.chips import Sample, Tint, normalise, random_chips
+from segflow.segmentation.metrics import Counts, Scores, confusion
+from segflow.segmentation.spec import NODATA, BandSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How long and how a network is trained.
+
+    Attributes
+    ----------
+    epochs, chips_per_epoch, batch, chip
+        Chips in all are ``epochs × chips_per_epoch``, `batch` at a time, `chip` px a side.
+    learning_rate, weight_decay
+        Peak of the one-cycle schedule, and AdamW's decay.
+    label_smoothing
+        Share of probability that the loss spreads over all classes.
+    averaging
+        Decay of the moving average of the weights per step.
+    mixed_precision
+        Whether the forward pass runs in bfloat16 where that is safe.
+    turn, tint
+        Augmentation.
+    seed
+        Of weights, chips and augmentation.
+    """
+
+    epochs: int = 40
+    chips_per_epoch: int = 320
+    batch: int = 16
+    chip: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    label_smoothing: float = 0.0
+    averaging: float = 0.99
+    mixed_precision: bool = False
+    turn: bool = True
+    tint: Tint = field(default_factory=Tint)
+    seed: int = 0
+
+    @property
+    def steps(self) -> int:
+        """Number of optimiser steps per epoch."""
+        return max(1, self.chips_per_epoch // self.batch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """One epoch as it went.
+
+    Attributes
+    ----------
+    number
+        From 1.
+    loss
+        Mean of the training loss.
+    scores
+        Scores of the averaged network on the validation scenes.
+    best
+        Whether its mean IoU is the best so far.
+    """
+
+    number: int
+    loss: float
+    scores: Scores
+    best: bool
+
+
+def train_network(
+    network: nn.Module,
+    samples: Sequence[Sample],
+    validation: Sequence[Sample],
+    *,
+    bands: Sequence[BandSpec],
+    classes: int,
+    stride: int,
+    schedule: Schedule,
+    report: Callable[[Epoch, nn.Module], None],
+) -> nn.Module:
+    """Train a network and give the averaged one of the epoch with the best mean IoU.
+
+    Parameters
+    ----------
+    network
+        The network to start from; its weights change.
+    samples, validation
+        Scenes to learn from, and scenes to choose the best epoch by.
+    bands
+        Scaling of the bands.
+    classes
+        Number of classes.
+    stride
+        The network's total downsampling [px].
+    schedule
+        How long and how.
+    report
+        Told of every epoch, with the averaged network.
+
+    Raises
+    ------
+    TrainingError
+        If a scene is smaller than a chip, or the loss is not finite.
+    """
+    check_samples(samples, validation, schedule.chip)
+    torch.manual_seed(schedule.seed)
+    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(schedule.averaging), use_buffers=True)
+    optimiser = torch.optim.AdamW(network.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay)
+    total = schedule.epochs * schedule.steps
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.learning_rate, total, pct_start=0.15)
+    loss_of = nn.CrossEntropyLoss(ignore_index=NODATA, label_smoothing=schedule.label_smoothing)
+    chips = random_chips(
+        samples,
+        bands,
+        size=schedule.chip,
+        turn=schedule.turn,
+        tint=schedule.tint,
+        random=np.random.default_rng(schedule.seed),
+    )
+    best, best_score = network, -math.inf
+    for number in range(1, schedule.epochs + 1):
+        network.train()
+        losses = []
+        for _ in range(schedule.steps):
+            inputs, labels = map(np.stack, zip(*islice(chips, schedule.batch), strict=True))
+            if (labels == NODATA).all():
+                continue  # nothing to learn, and the mean over nothing is no number
+            images = torch.from_numpy(inputs).contiguous(memory_format=torch.channels_last)
+            with torch.autocast("cpu", torch.bfloat16, enabled=schedule.mixed_precision):
+                logits = network(images)
+            loss = loss_of(logits.float(), torch.from_numpy(labels).long())
+            if not torch.isfinite(loss):
+                msg = f"epoch {number}: the loss is {loss.item()}: lower the learning rate ({schedule.learning_rate})"
+                raise TrainingError(msg)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimiser.step()
+            cycle.step()
+            averaged.update_parameters(network)
+            losses.append(loss.item())
+        scores = Scores.of(count_samples(averaged.module, validation, bands=bands, classes=classes, stride=stride))
+        better = scores.mean_iou > best_score
+        if better:
+            best, best_score = copy.deepcopy(averaged.module), scores.mean_iou
+        report(Epoch(number=number, loss=float(np.mean(losses)), scores=scores, best=better), averaged.module)
+    return best.eval()
+
+
+def count_samples(
+    network: nn.Module, samples: Sequence[Sample], *, bands: Sequence[BandSpec], classes: int, stride: int
+) -> Counts:
+    """Count pixels by true and predicted class over whole scenes, each in one forward pass."""
+    return sum(
+        (
+            confusion(sample.labels, map_sample(network, sample, bands=bands, stride=stride), classes)
+            for sample in samples
+        ),
+        start=np.zeros((classes, classes), np.int64),
+    )
+
+
+def map_sample(
+    network: nn.Module, sample: Sample, *, bands: Sequence[BandSpec], stride: int
+) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
+    """Give the (height, width) uint8 class map of a scene, 255 where not valid."""
+    height, width = sample.labels.shape
+    extra = ((0, -height % stride), (0, -width % stride))
+    inputs = np.pad(normalise(sample.pixels, sample.valid, bands), ((0, 0), *extra))
+    network.eval()
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(inputs)[None])[0, :, :height, :width]
+    return np.where(sample.valid, logits.argmax(0).numpy().astype(np.uint8), np.uint8(NODATA))
+
+
+def check_samples(samples: Sequence[Sample], validation: Sequence[Sample], chip: int) -> None:
+    """Check that there is something to learn from.
+
+    Raises
+    ------
+    TrainingError
+        If there are no scenes, or one is smaller than a chip.
+    """
+    if not samples or not validation:
+        msg = f"training needs scenes to learn from and to validate on, got {len(samples)} and {len(validation)}"
+        raise TrainingError(msg)
+    for sample in samples:
+        if min(sample.labels.shape) < chip:
+            shape = " × ".join(map(str, sample.labels.shape))
+            msg = f"scene {sample.name} has {shape} px, but a chip has {chip}: lower `chip`"
+            raise TrainingError(msg)
