@@ -1,5 +1,6 @@
 """Where a grid lies on the globe: its outline in longitude and latitude, as GeoJSON wants it."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy.typing as npt
 import pyproj
 import shapely
 from pyproj.exceptions import ProjError
-from shapely import affinity
+from shapely import MultiPolygon, Polygon, affinity
 
 from segflow.tiling import Grid
 
@@ -53,7 +54,7 @@ def footprint(grid: Grid) -> Footprint | None:
     if abs(lon[-1] - lon[0]) > _HALF_TURN:  # once around a pole
         return _around_pole(lat)
     lon = lon - 2 * _HALF_TURN * np.floor((lon.min() + _HALF_TURN) / (2 * _HALF_TURN))  # starts within −180 … 180
-    shape = _split(shapely.polygons(np.column_stack([lon, lat])))
+    shape = _split(Polygon(np.column_stack([lon, lat])))
     west, east = lon.min(), lon.max()
     east = east - 2 * _HALF_TURN if east > _HALF_TURN else east
     return _rounded(shape, (west, lat.min(), east, lat.max()))
@@ -66,7 +67,8 @@ def _outline(grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float6
     ramp = np.linspace(0, 1, EDGE_POINTS)[:-1]
     cols = grid.width * np.concatenate([ramp, np.ones_like(ramp), 1 - ramp, np.zeros_like(ramp), [0]])
     rows = grid.height * np.concatenate([np.zeros_like(ramp), ramp, np.ones_like(ramp), 1 - ramp, [0]])
-    x, y = grid.transform @ (cols, rows)
+    a, b, c, d, e, f = grid.transform[:6]
+    x, y = a * cols + b * rows + c, d * cols + e * rows + f
     try:
         transformer = pyproj.Transformer.from_crs(grid.crs, "EPSG:4326", always_xy=True)
         lon, lat = transformer.transform(x, y)
@@ -75,15 +77,15 @@ def _outline(grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float6
     return (lon, lat) if np.isfinite(lon).all() and np.isfinite(lat).all() else None
 
 
-def _split(outline: shapely.Geometry) -> shapely.Geometry:
+def _split(outline: Polygon) -> Polygon | MultiPolygon:
     """Cut an outline at the antimeridian, and turn what lies past it back."""
-    outline = shapely.make_valid(outline)
-    parts = []
+    whole = shapely.make_valid(outline)
+    parts: list[Polygon] = []
     for turn in (0.0, 2 * _HALF_TURN):
         globe = shapely.box(turn - _HALF_TURN, -90, turn + _HALF_TURN, 90)
-        pieces = shapely.get_parts(shapely.intersection(outline, globe))
+        pieces = shapely.get_parts(shapely.intersection(whole, globe))
         parts += [affinity.translate(piece, -turn) for piece in pieces if piece.area > 0]
-    return parts[0] if len(parts) == 1 else shapely.multipolygons(parts)
+    return parts[0] if len(parts) == 1 else MultiPolygon(parts)
 
 
 def _around_pole(lat: npt.NDArray[np.float64]) -> Footprint:
@@ -92,8 +94,8 @@ def _around_pole(lat: npt.NDArray[np.float64]) -> Footprint:
     return _rounded(shapely.box(-_HALF_TURN, south, _HALF_TURN, north), (-_HALF_TURN, south, _HALF_TURN, north))
 
 
-def _rounded(shape: shapely.Geometry, bbox: tuple[float, float, float, float]) -> Footprint:
+def _rounded(shape: Polygon | MultiPolygon, bbox: tuple[float, float, float, float]) -> Footprint:
     """Round a footprint, outlines counterclockwise."""
     west, south, east, north = (round(float(value), DECIMALS) for value in bbox)
-    shape = shapely.orient_polygons(shapely.transform(shape, lambda points: points.round(DECIMALS)))
-    return Footprint(geometry=shapely.geometry.mapping(shape), bbox=(west, south, east, north))
+    oriented = shapely.orient_polygons(shapely.transform(shape, lambda points: points.round(DECIMALS)))
+    return Footprint(geometry=json.loads(shapely.to_geojson(oriented)), bbox=(west, south, east, north))

@@ -129,7 +129,10 @@ def _every_nth(info: SceneInfo, *, sidecars: bool, side: int) -> tuple[npt.NDArr
             if not len(rows) or not len(cols):
                 continue
             block, holds = scene.read_window(window)
-            inner = np.ix_(_places(rows, step) - window.rows.start, _places(cols, step) - window.cols.start)
+            inner = (
+                slice(rows.start * step - window.rows.start, None, step),
+                slice(cols.start * step - window.cols.start, None, step),
+            )
             pixels[:, rows.slice, cols.slice] = block[:, *inner]
             valid[rows.slice, cols.slice] = holds[inner]
     return pixels, valid
@@ -146,11 +149,6 @@ def _windows(grid: Grid) -> Iterator[Window]:
 def _kept(span: Span, step: int) -> Span:
     """Give the pixels of the picture that are taken from a span of the scene."""
     return Span(-(-span.start // step), -(-span.stop // step))
-
-
-def _places(kept: Span, step: int) -> npt.NDArray[np.intp]:
-    """Give where the pixels of the picture lie in the scene [px]."""
-    return np.arange(kept.start, kept.stop) * step
 
 
 def _stretch(pixels: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> Picture:

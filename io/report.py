@@ -234,7 +234,8 @@ def area_text(area: float | None) -> str:
         return "–"
     for least, factor, unit in ((1e6, 1e6, "km²"), (1e4, 1e4, "ha")):
         if area >= least:
-            return f"{_thousands(area / factor, 2)}{_THIN}{unit}"
+            value = area / factor
+            return f"{_thousands(value, 0 if value >= 1000 else 2)}{_THIN}{unit}"  # noqa: PLR2004
     return f"{_thousands(area)}{_THIN}m²"
 
 
