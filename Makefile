@@ -13,6 +13,14 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FOLDERS := configs flows io segmentation tiling
 
+# uv does not read pip's settings: a mirror or certificate given to pip serves it too.
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+ifdef PIP_CERT
+export SSL_CERT_FILE ?= $(PIP_CERT)
+endif
+
 .PHONY: demo test check lint types bench docs lock format install clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
