@@ -24,7 +24,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-from segflow.segmentation.ragged import ends_of, spread
+from segflow.segmentation.ragged import ends_of, portions, spread
 from segflow.tiling import Grid
 
 SEGMENT = 250.0  # m; straight lines of the grid stray from those of the equal-area plane by at most 1 mm on it
@@ -126,6 +126,14 @@ class Ground:
         Areas without sign [m²] and lengths [m], (rings,) float64 arrays; NaN where the CRS has no
         longitude and latitude for a corner.
         """
+        areas, lengths = np.empty(len(offsets) - 1), np.empty(len(offsets) - 1)
+        for rings in portions(offsets):
+            start, stop = offsets[rings.start], offsets[rings.stop]
+            some = offsets[rings.start : rings.stop + 1] - start
+            areas[rings], lengths[rings] = self._measure_rings(corners[start:stop], some)
+        return areas, lengths
+
+    def _measure_rings(self, corners: Points, offsets: NDArray[np.int64]) -> tuple[Floats, Floats]:
         points, offsets = self._densify(corners, _following(offsets), offsets)
         following = _following(offsets)
         longitude, latitude = self._geodetic(points)

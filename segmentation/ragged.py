@@ -1,5 +1,8 @@
 """Lists of different lengths in one array: list i is ``values[offsets[i]:offsets[i + 1]]``."""
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,3 +17,11 @@ def spread(starts: NDArray[np.integer], lengths: NDArray[np.integer]) -> NDArray
 def ends_of(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
     """Give the offsets of ranges with these lengths: (n + 1,) int64 array from 0."""
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+
+
+def portions(offsets: NDArray[np.int64], size: int = 2**18) -> Iterator[slice]:
+    """Give slices of lists that together hold about `size` values: work on these stays small and in the cache."""
+    cuts = np.searchsorted(offsets, np.arange(0, offsets[-1], size))
+    for start, stop in pairwise(np.append(cuts, len(offsets) - 1)):
+        if start < stop:
+            yield slice(int(start), int(stop))

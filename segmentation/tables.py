@@ -1,7 +1,7 @@
 """Polygons with their fields, and how they are made of rings of pixel corners."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from segflow.segmentation.geodesy import Ground, world
 from segflow.segmentation.pieces import Pieces, corner_key
-from segflow.segmentation.ragged import spread
+from segflow.segmentation.ragged import ends_of, portions, spread
 from segflow.segmentation.tracing import Outlines
 from segflow.tiling import Grid
 
@@ -65,6 +65,16 @@ class PolygonTable:
         return table.take(np.lexsort((table.first_px, table.class_id)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rings:
+    """Rings in order: (n, 2) corners, (rings + 1,) offsets into them, (rings,) owners, and True for holes."""
+
+    corners: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    owner: NDArray[np.int64]
+    holes: NDArray[np.bool_]
+
+
 def build_polygons(outlines: Outlines, grid: Grid, ground: Ground | None) -> PolygonTable:
     """Make polygons of objects whose boundaries are complete.
 
@@ -77,16 +87,16 @@ def build_polygons(outlines: Outlines, grid: Grid, ground: Ground | None) -> Pol
     ground
         What measures areas and perimeters; without it they are NaN.
     """
-    rings, holes = _in_order(outlines.pieces, reverse=grid.transform.determinant < 0)
+    rings = _in_order(outlines.pieces, reverse=grid.transform.determinant < 0)
     n = len(outlines.statistics)
     if ground is None:
         area = perimeter = np.full(n, np.nan)
     else:
         areas, perimeters = ground.measure_rings(rings.corners, rings.offsets)
-        area = grouped(rings.owner, np.where(holes, -areas, areas), n)
+        area = grouped(rings.owner, np.where(rings.holes, -areas, areas), n)
         perimeter = grouped(rings.owner, perimeters, n)
     stats = outlines.statistics
-    first = rings.heads[~holes].astype(np.int64)
+    first = rings.corners[rings.offsets[:-1][~rings.holes]].astype(np.int64)
     return PolygonTable(
         geometry=_polygons(rings, grid),
         class_id=stats.value,
@@ -101,40 +111,47 @@ def build_polygons(outlines: Outlines, grid: Grid, ground: Ground | None) -> Pol
     )
 
 
-def _in_order(rings: Pieces, *, reverse: bool) -> tuple[Pieces, NDArray[np.bool_]]:
+def _in_order(rings: Pieces, *, reverse: bool) -> Rings:
     """Put rings into the one order that depends on nothing but their corners.
 
     Rings start at their upper left corner (the first in row-major order; a ring meets no corner
     twice) and come by owner: its outline, then its holes by their first corners.
-
-    Returns
-    -------
-    The rings, run through in reverse where asked, and a bool array: True for holes.
+    In `reverse` they are run through backwards, from the same corner.
     """
-    if not len(rings):
-        return rings, np.zeros(0, bool)
-    key = corner_key(rings.corners)
     lengths, starts = rings.lengths, rings.offsets[:-1]
-    lowest = np.minimum.reduceat(key, starts)
-    turned = np.flatnonzero(key == np.repeat(lowest, lengths)) - starts
+    lowest, turned = _first_corners(rings)
     # Outlines run clockwise on the screen: from their upper left corner to the right, holes downwards.
     x = rings.corners[:, 0]
-    ahead = x[starts + (turned + 1) % lengths]
-    holes = ahead == x[starts + turned]
+    holes = x[starts + (turned + 1) % np.maximum(lengths, 1)] == x[starts + turned]
     order = np.lexsort((lowest, holes, rings.owner))
     lengths, starts, turned = lengths[order], starts[order], turned[order]
-    place = spread(np.zeros(len(order), np.int64), lengths)
-    places = np.repeat(turned, lengths) + (-place if reverse else place)
-    places %= np.repeat(lengths, lengths)
-    ordered = rings.take(order, rings.owner[order])
-    corners = rings.corners[np.repeat(starts, lengths) + places]
-    return replace(ordered, corners=corners), holes[order]
+    offsets = ends_of(lengths)
+    corners = np.empty_like(rings.corners)
+    for some in portions(offsets):
+        place = spread(np.zeros_like(lengths[some]), lengths[some])
+        place = np.repeat(turned[some], lengths[some]) + (-place if reverse else place)
+        place %= np.repeat(lengths[some], lengths[some])
+        place += np.repeat(starts[some], lengths[some])
+        corners[offsets[some.start] : offsets[some.stop]] = rings.corners[place]
+    return Rings(corners=corners, offsets=offsets, owner=rings.owner[order], holes=holes[order])
 
 
-def _polygons(rings: Pieces, grid: Grid) -> NDArray[np.object_]:
-    if not len(rings):
+def _first_corners(rings: Pieces) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give the key of each ring's first corner in row-major order, and its place in the ring."""
+    lowest, turned = np.empty(len(rings), np.int64), np.empty(len(rings), np.int64)
+    for some in portions(rings.offsets):
+        offsets = rings.offsets[some.start : some.stop + 1]
+        key = corner_key(rings.corners[offsets[0] : offsets[-1]])
+        offsets = offsets - offsets[0]
+        lowest[some] = np.minimum.reduceat(key, offsets[:-1])
+        turned[some] = np.flatnonzero(key == np.repeat(lowest[some], np.diff(offsets))) - offsets[:-1]
+    return lowest, turned
+
+
+def _polygons(rings: Rings, grid: Grid) -> NDArray[np.object_]:
+    if not len(rings.owner):
         return np.empty(0, object)
-    of_corner = np.repeat(np.arange(len(rings)), rings.lengths)
+    of_corner = np.repeat(np.arange(len(rings.owner)), np.diff(rings.offsets))
     linear = np.asarray(shapely.linearrings(*world(rings.corners, grid.transform), indices=of_corner))
     return np.asarray(shapely.polygons(linear, indices=rings.owner))
 

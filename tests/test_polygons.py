@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from segflow.errors import SettingsError
 from segflow.segmentation.polygons import Block, PolygonTable, polygonise
+from segflow.segmentation.ragged import ends_of, portions
 from segflow.tiling import Grid, Span, Window
 
 NODATA = 255
@@ -161,6 +162,19 @@ def test_polygons_of_examples(name: str, side: int) -> None:
 @given(rasters(), sides, sides)
 def test_nothing_depends_on_the_blocks(labels: Raster, height: int, width: int) -> None:
     assert same(polygons_of(labels), polygons_of(labels, height, width))
+
+
+def test_nothing_depends_on_the_blocks_of_large_noise() -> None:
+    labels = np.random.default_rng(5).integers(0, 3, (500, 450)).astype(np.uint8)
+
+    assert same(polygons_of(labels), polygons_of(labels, 101, 77))
+
+
+@given(st.lists(st.integers(1, 9)), st.integers(1, 20))
+def test_portions_hold_every_list_once(lengths: list[int], size: int) -> None:
+    lists = [i for portion in portions(ends_of(np.array(lengths, int)), size) for i in range(*portion.indices(99))]
+
+    assert list(range(len(lengths))) == lists
 
 
 @given(rasters(), sides, sides)
