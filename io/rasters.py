@@ -42,7 +42,7 @@ _ENVIRONMENT = {
 }
 # ZSTD at its fastest: as quick to write as no compression at all, for a twentieth of the disk.
 _STEP = {"tiled": True, "blockxsize": BLOCK, "blockysize": BLOCK, "compress": "ZSTD", "zstd_level": 1}
-_COG = {"COMPRESS": "DEFLATE", "LEVEL": "6", "BLOCKSIZE": str(BLOCK), "OVERVIEWS": "IGNORE_EXISTING"}
+_COG = {"COMPRESS": "DEFLATE", "LEVEL": "6", "BLOCKSIZE": str(BLOCK)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ def write_cog(
     ):
         try:
             _write_tiles(tiles, grid, parts, read, style, report)
-            _copy(tiles, target, style.overviews)
+            _copy(tiles, target, grid, style.overviews)
         except (RasterioError, CPLE_BaseError) as error:
             msg = f"{path} cannot be written ({reason(error)}): check the disk space and the permissions"
             raise OutputError(msg) from error
@@ -195,10 +195,11 @@ def _colour_table(colours: Mapping[int, tuple[int, int, int]], nodata: int) -> d
     return {**{value: (*rgb, 255) for value, rgb in sorted(colours.items())}, nodata: (0, 0, 0, 0)}
 
 
-def _copy(source: Path, target: Path, overviews: Overviews) -> None:
+def _copy(source: Path, target: Path, grid: Grid, overviews: Overviews) -> None:
     """Copy a tiled GeoTIFF into a COG."""
     options = {
         **_COG,
+        "OVERVIEWS": "IGNORE_EXISTING" if min(grid.shape) > 1 else "NONE",  # half a line has no width
         "OVERVIEW_RESAMPLING": overviews.upper(),
         "BIGTIFF": "IF_SAFER",
         "NUM_THREADS": "ALL_CPUS",  # the bytes do not depend on it
