@@ -193,21 +193,17 @@ class GeoPackageWriter:
         ]
 
     def _check(self, connection: sqlite3.Connection) -> None:
-        """Compare the file with what was written: the pages, the number of features, every geometry."""
-        found = connection.execute("PRAGMA integrity_check").fetchone()[0]
-        if found != "ok":
-            msg = f"{self.path} does not read back ({found}): check the disk space and run again"
+        """Compare the file with what was written: its pages, every geometry, the spatial index."""
+        problem = connection.execute("PRAGMA integrity_check").fetchone()[0]
+        if problem != "ok":
+            msg = f"{self.path} does not read back ({problem}): check the disk space and run again"
             raise DamagedError(msg)
         for layer, written in self._layers.items():
-            rows = connection.execute(f'SELECT "{COLUMN}" FROM "{written.table}" ORDER BY fid')  # noqa: S608
-            count, checksum = 0, 0
-            for (blob,) in rows:
-                count += 1
-                checksum = _checksum([_geometry(blob)], checksum)
-            if (count, checksum) != (written.count, written.checksum):
+            found = _read_back(connection, written.table)
+            if found != (written.count, written.checksum, written.count):
                 msg = (
-                    f"{self.path}: layer {layer.name} reads back with {count} other features than "
-                    f"the {written.count} written: check the disk space and run again"
+                    f"{self.path}: layer {layer.name} reads back with {found[0]} features, {found[2]} of them indexed, "
+                    f"that are not the {written.count} written: check the disk space and run again"
                 )
                 raise DamagedError(msg)
 
@@ -271,6 +267,19 @@ def _checksum(geometries: np.ndarray | list[bytes], start: int) -> int:
     for wkb in geometries:
         start = zlib.crc32(wkb, start)
     return start
+
+
+def _read_back(connection: sqlite3.Connection, table: str) -> tuple[int, int, int]:
+    """Give the number of features in a table, the checksum of their geometries, and the number in the spatial index.
+
+    OGR makes the index when it closes the file: on a full disk it left it out without a word.
+    """
+    count, checksum = 0, 0
+    for (blob,) in connection.execute(f'SELECT "{COLUMN}" FROM "{table}" ORDER BY fid'):  # noqa: S608
+        count += 1
+        checksum = _checksum([_geometry(blob)], checksum)
+    indexed = connection.execute(f'SELECT COUNT(*) FROM "rtree_{table}_{COLUMN}"').fetchone()[0]  # noqa: S608
+    return count, checksum, indexed
 
 
 def _geometry(blob: bytes) -> bytes:
