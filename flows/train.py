@@ -156,7 +156,7 @@ def _read_labels(scene: Path, settings: TrainSettings) -> np.ndarray[tuple[int, 
     if source.is_dir():
         return read_label_raster(source / scene.name, grid, [entry.value for entry in settings.classes])
     if settings.class_field is None:
-        msg = f"labels {source} are no folder of rasters, so `class_field` and `class_values` must say which field to burn"
+        msg = f"labels {source} are no folder of rasters, so `class_field` and `class_values` must say what to burn"
         raise TrainingError(msg)
     return burn_labels(
         source, grid, field=settings.class_field, values=settings.class_values, background=settings.background

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from segflow.errors import ModelError, OutputError
+from segflow.io.files import replace_file
 
 Arrays = dict[str, npt.NDArray[np.float32]]
 
@@ -54,7 +55,9 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[str, Arrays]:
     return spec, arrays
 
 
-def write_model_file(path: str | os.PathLike[str], spec_json: str, arrays: Mapping[str, npt.NDArray[np.float32]]) -> None:
+def write_model_file(
+    path: str | os.PathLike[str], spec_json: str, arrays: Mapping[str, npt.NDArray[np.float32]]
+) -> None:
     """Write a model file; equal inputs give equal bytes, and `path` is whole or untouched.
 
     Raises
@@ -62,20 +65,14 @@ def write_model_file(path: str | os.PathLike[str], spec_json: str, arrays: Mappi
     OutputError
         If the file cannot be written.
     """
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.part")
-    content = save({name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(arrays)}, {_KEY: spec_json})
+    ordered = {name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(arrays)}
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         msg = f"model {path} cannot be written ({error.strerror}): choose another place"
         raise OutputError(msg) from error
+    with replace_file(path) as temporary:
+        temporary.write_bytes(save(ordered, {_KEY: spec_json}))
 
 
 def model_digest(path: str | os.PathLike[str], *, expected: str | None = None) -> str:
@@ -100,11 +97,11 @@ def model_digest(path: str | os.PathLike[str], *, expected: str | None = None) -
 
 def _spec_of(path: str | os.PathLike[str], start: bytes, read: Callable[[int], bytes]) -> str:
     """Give the spec in the header that `start`, its length, announces."""
-    if start.startswith(_PICKLES):
-        msg = f"model {path} is a pickled checkpoint, which can run code: convert it to a .safetensors model first"
-        raise ModelError(msg)
     length = struct.unpack("<Q", start)[0] if len(start) == struct.calcsize("<Q") else 0
     if not 0 < length <= _MAX_HEADER:
+        if start.startswith(_PICKLES):
+            msg = f"model {path} is a pickled checkpoint, which can run code: convert it to a .safetensors model first"
+            raise ModelError(msg)
         msg = f"model {path} is no safetensors file: give a .safetensors file that segflow wrote"
         raise ModelError(msg)
     try:

@@ -62,7 +62,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
 def _release(error: BaseException) -> None:
     """Let go of what the failed call still holds: its frames, and the GPU's cache."""
     error.__traceback__ = None
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 

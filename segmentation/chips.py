@@ -149,9 +149,7 @@ def tint_chip(pixels: Floats, bands: Sequence[BandSpec], tint: Tint, random: np.
     return (pixels * gain[:, None, None] + haze[:, None, None]).astype(np.float32)
 
 
-def turn_chip(
-    chip: Floats, labels: npt.NDArray[np.uint8], symmetry: int
-) -> tuple[Floats, npt.NDArray[np.uint8]]:
+def turn_chip(chip: Floats, labels: npt.NDArray[np.uint8], symmetry: int) -> tuple[Floats, npt.NDArray[np.uint8]]:
     """Give a chip and its labels under one of the eight symmetries of the square, 0 being none."""
     quarter, mirror = symmetry % 4, symmetry >= 4  # noqa: PLR2004
     chip, labels = np.rot90(chip, quarter, (-2, -1)), np.rot90(labels, quarter)

@@ -134,7 +134,7 @@ class TorchEngine:
         self.probabilities = probabilities
         self.preferred_batch = _CUDA_BATCH if self.device.type == "cuda" else 1
         self.seconds = 0.0
-        self._network = fuse(network).to(self.device, memory_format=torch.channels_last)
+        self._network = fuse(network).to(self.device).to(memory_format=torch.channels_last)
         self._mean = _column([band.mean for band in spec.bands], self.device)
         self._std = _column([band.std for band in spec.bands], self.device)
 

@@ -12,6 +12,7 @@ import sys
 _TRIM_THRESHOLD = -1  # of mallopt, malloc.h
 _TOP_PAD = -2
 _MMAP_MAX = -4
+_TOP_PAD_BYTES = 2**26  # the heap grows by so much at least, so that it grows seldom
 _LARGEST = 2**31 - 1  # mallopt takes an int
 
 
@@ -25,6 +26,5 @@ def tune_malloc() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     # mallopt(M_MMAP_THRESHOLD) refuses more than 32 MiB, which activations exceed; a count of 0 has no such bound.
-    return all(
-        mallopt(option, value) == 1 for option, value in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _LARGEST), (_TOP_PAD, 2**26))
-    )
+    options = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _LARGEST), (_TOP_PAD, _TOP_PAD_BYTES))
+    return all(mallopt(option, value) == 1 for option, value in options)

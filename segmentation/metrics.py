@@ -40,7 +40,7 @@ def confusion(truth: Labels, prediction: Labels, classes: int, ignore: int = NOD
         raise ValueError(msg)
     counted = (truth != ignore) & (prediction != ignore)
     t, p = truth[counted].astype(np.int64), prediction[counted].astype(np.int64)
-    if t.size and not (0 <= min(t.min(), p.min()) and max(t.max(), p.max()) < classes):
+    if t.size and (min(t.min(), p.min()) < 0 or max(t.max(), p.max()) >= classes):
         msg = f"class values must lie in 0..{classes - 1} or be {ignore}, got {np.unique(t)} and {np.unique(p)}"
         raise ValueError(msg)
     return np.bincount(t * classes + p, minlength=classes**2).reshape(classes, classes)
@@ -91,7 +91,9 @@ class Scores:
 
 
 def _ratio(above: npt.NDArray[np.float64], below: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+    shares = np.full(above.shape, np.nan)
+    np.divide(above, below, out=shares, where=below > 0)
+    return shares
 
 
 def _mean(values: npt.NDArray[np.float64]) -> float:

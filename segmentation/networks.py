@@ -1,7 +1,7 @@
 """The registry of networks: a name and arguments in, a module out."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import nn
 
@@ -9,19 +9,13 @@ from segflow.errors import ModelError
 from segflow.segmentation.unet import UNet
 
 
-class NetworkBuilder(Protocol):
-    """Builds a network that maps (n, in_channels, h, w) to logits (n, classes, h, w)."""
-
-    def __call__(self, in_channels: int, classes: int, **arguments: Any) -> nn.Module:  # noqa: ANN401
-        """Give the network with random weights."""
-
-
 def pixelwise(in_channels: int, classes: int) -> nn.Module:
     """Give a 1×1 convolution: a linear classifier of single pixels, for baselines and benches."""
     return nn.Conv2d(in_channels, classes, kernel_size=1)
 
 
-_BUILDERS: dict[str, NetworkBuilder] = {"pixelwise": pixelwise, "unet": UNet}
+# Called with the channels of the input, the number of classes and the arguments of the spec.
+_BUILDERS: dict[str, Callable[..., nn.Module]] = {"pixelwise": pixelwise, "unet": UNet}
 
 
 def architectures() -> tuple[str, ...]:
@@ -29,9 +23,7 @@ def architectures() -> tuple[str, ...]:
     return tuple(sorted(_BUILDERS))
 
 
-def build_network(
-    architecture: str, arguments: Mapping[str, Any], *, in_channels: int, classes: int
-) -> nn.Module:
+def build_network(architecture: str, arguments: Mapping[str, Any], *, in_channels: int, classes: int) -> nn.Module:
     """Build a network with random weights.
 
     Parameters

@@ -6,7 +6,7 @@ validated and kept, because it varies less from epoch to epoch than the weights 
 
 import copy
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -19,6 +19,9 @@ from segflow.errors import TrainingError
 from segflow.segmentation.chips import Sample, Tint, normalise, random_chips
 from segflow.segmentation.metrics import Counts, Scores, confusion
 from segflow.segmentation.spec import NODATA, BandSpec
+
+_WARM_UP = 0.15  # share of all steps in which the learning rate rises
+_LARGEST_GRADIENT = 5.0  # norm; a rare steep step must not spoil the average
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +124,54 @@ def train_network(
     """
     check_samples(samples, validation, schedule.chip)
     torch.manual_seed(schedule.seed)
-    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(schedule.averaging), use_buffers=True)
+    decay = get_ema_multi_avg_fn(schedule.averaging)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    averaged = AveragedModel(network, multi_avg_fn=decay, use_buffers=True)
+    losses = _optimise(network, averaged, samples, bands=bands, schedule=schedule)
+    best, best_score = network, -math.inf
+    for number in range(1, schedule.epochs + 1):
+        loss = float(np.mean(list(islice(losses, schedule.steps))))
+        scores = Scores.of(count_samples(averaged.module, validation, bands=bands, classes=classes, stride=stride))
+        better = scores.mean_iou > best_score
+        if better:
+            best, best_score = copy.deepcopy(averaged.module), scores.mean_iou
+        report(Epoch(number=number, loss=loss, scores=scores, best=better), averaged.module)
+    return best.eval()
+
+
+def _optimise(
+    network: nn.Module,
+    averaged: AveragedModel,
+    samples: Sequence[Sample],
+    *,
+    bands: Sequence[BandSpec],
+    schedule: Schedule,
+) -> Iterator[float]:
+    """Take one optimiser step after the other and give its loss."""
     optimiser = torch.optim.AdamW(network.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay)
     total = schedule.epochs * schedule.steps
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.learning_rate, total, pct_start=0.15)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, schedule.learning_rate, total, pct_start=_WARM_UP)
     loss_of = nn.CrossEntropyLoss(ignore_index=NODATA, label_smoothing=schedule.label_smoothing)
+    for images, labels in _batches(samples, bands, schedule):
+        network.train()
+        with torch.autocast("cpu", torch.bfloat16, enabled=schedule.mixed_precision):
+            logits = network(images)
+        loss = loss_of(logits.float(), labels)
+        if not torch.isfinite(loss):
+            msg = f"the training loss is {loss.item()}: lower the learning rate ({schedule.learning_rate})"
+            raise TrainingError(msg)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), _LARGEST_GRADIENT)
+        optimiser.step()
+        cycle.step()
+        averaged.update_parameters(network)
+        yield loss.item()
+
+
+def _batches(
+    samples: Sequence[Sample], bands: Sequence[BandSpec], schedule: Schedule
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Give (batch, bands, h, w) float32 images, channels last, with (batch, h, w) int64 labels, without end."""
     chips = random_chips(
         samples,
         bands,
@@ -134,34 +180,13 @@ def train_network(
         tint=schedule.tint,
         random=np.random.default_rng(schedule.seed),
     )
-    best, best_score = network, -math.inf
-    for number in range(1, schedule.epochs + 1):
-        network.train()
-        losses = []
-        for _ in range(schedule.steps):
-            inputs, labels = map(np.stack, zip(*islice(chips, schedule.batch), strict=True))
-            if (labels == NODATA).all():
-                continue  # nothing to learn, and the mean over nothing is no number
-            images = torch.from_numpy(inputs).contiguous(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16, enabled=schedule.mixed_precision):
-                logits = network(images)
-            loss = loss_of(logits.float(), torch.from_numpy(labels).long())
-            if not torch.isfinite(loss):
-                msg = f"epoch {number}: the loss is {loss.item()}: lower the learning rate ({schedule.learning_rate})"
-                raise TrainingError(msg)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimiser.step()
-            cycle.step()
-            averaged.update_parameters(network)
-            losses.append(loss.item())
-        scores = Scores.of(count_samples(averaged.module, validation, bands=bands, classes=classes, stride=stride))
-        better = scores.mean_iou > best_score
-        if better:
-            best, best_score = copy.deepcopy(averaged.module), scores.mean_iou
-        report(Epoch(number=number, loss=float(np.mean(losses)), scores=scores, best=better), averaged.module)
-    return best.eval()
+    while True:
+        images, labels = map(np.stack, zip(*islice(chips, schedule.batch), strict=True))
+        if (labels != NODATA).any():  # else there is nothing to learn, and the mean over nothing is no number
+            yield (
+                torch.from_numpy(images).contiguous(memory_format=torch.channels_last),
+                torch.from_numpy(labels).long(),
+            )
 
 
 def count_samples(

@@ -33,9 +33,7 @@ def restore_network(spec: ModelSpec, arrays: Arrays) -> nn.Module:
         If the network cannot be built, or the arrays are not its weights;
         the message names the first difference.
     """
-    network = build_network(
-        spec.architecture, spec.arguments, in_channels=len(spec.bands), classes=len(spec.classes)
-    )
+    network = build_network(spec.architecture, spec.arguments, in_channels=len(spec.bands), classes=len(spec.classes))
     needed = pack_weights(network)
     for name in sorted(needed.keys() | arrays.keys()):
         problem = _difference(name, needed, arrays)
