@@ -2,22 +2,17 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
 
 import dask
-from distributed import Client, KilledWorker, LocalCluster, Scheduler, SpecCluster, Worker, as_completed
+from distributed import Client, LocalCluster, Scheduler, SpecCluster, Worker
 
 from segflow import __version__
 from segflow.errors import ClusterError
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-
 LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 30  # for workers to come up or a scheduler to answer
-IN_FLIGHT = 2  # tasks per worker thread: one that runs, one that waits
 
 
 @contextmanager
@@ -56,54 +51,6 @@ def open_cluster(workers: int, scheduler: str | None) -> Iterator[Client]:
             with _local_cluster(workers) as cluster, Client(cluster, set_as_default=False) as client:
                 _wait_for_workers(client, max(1, workers))
                 yield client
-
-
-def run_bounded(
-    client: Client, call: Callable[..., Result], common: object, tasks: Iterable[Task]
-) -> Iterator[tuple[Task, Result]]:
-    """Run ``call(common, task)`` for every task, few at a time, and give results as they come.
-
-    Raises
-    ------
-    ClusterError
-        If workers died while running one task, which is named.
-    SegflowError
-        What `call` raised.
-    """
-    queue = iter(tasks)
-    threads = sum(client.nthreads().values())
-    pending: dict[Any, Task] = {}
-    done = as_completed([], loop=client.loop)
-
-    def submit_next() -> None:
-        for task in queue:
-            future = client.submit(call, common, task, pure=False)
-            pending[future] = task
-            done.add(future)
-            return
-
-    for _ in range(IN_FLIGHT * threads):
-        submit_next()
-    try:
-        for future in done:
-            task = pending.pop(future)
-            result = _result(future, task)
-            future.release()
-            submit_next()
-            yield task, result
-    finally:
-        client.cancel(list(pending))
-
-
-def _result(future: Any, task: object) -> Any:  # noqa: ANN401  # what the task returns
-    try:
-        return future.result()
-    except KilledWorker as error:
-        msg = (
-            f"workers died again and again on tiles {task} (last: {error.last_worker.address}): "
-            "too little memory per worker, or a damaged tile; try a smaller --tile or fewer --workers"
-        )
-        raise ClusterError(msg) from error
 
 
 def _spawn_environment(workers: int) -> dict[str, str]:

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from segflow.flows.cluster import open_cluster, run_bounded
+from segflow.flows.cluster import open_cluster
 from segflow.flows.progress import Progress, stage
 from segflow.flows.store import Work
+from segflow.flows.tasks import run_bounded
 from segflow.flows.tiles import TileJob, predict_tiles
 
 TILES_PER_TASK = 4  # enough to keep the pipeline inside a task full, few enough to lose little

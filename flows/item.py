@@ -85,7 +85,10 @@ class ItemRecord:
         properties = item["properties"][RECORD]
         assets = item["assets"].values()
         files = {
-            unquote(asset["href"].removeprefix("./")): (asset["file:checksum"].removeprefix(_SHA256), asset["file:size"])
+            unquote(asset["href"].removeprefix("./")): (
+                asset["file:checksum"].removeprefix(_SHA256),
+                asset["file:size"],
+            )
             for asset in assets
         }
         height, width = properties["shape"]

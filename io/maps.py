@@ -14,7 +14,7 @@ from segflow.errors import DamagedError
 from segflow.io.gdal import gdal_env
 from segflow.tiling import Grid, TileGrid, Window
 
-BLOCK = 2048  # px; side of the blocks that maps are read in, a multiple of the COG block
+BLOCK = 1024  # px; side of the blocks that maps are read in, a multiple of the COG block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

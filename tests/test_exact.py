@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.mosaics import write_mosaic
 from segflow.configs.run import RunSettings
 from segflow.flows.infer import tile_job
 from segflow.flows.plan import plan_run
@@ -17,6 +16,7 @@ from segflow.flows.tiles import load_engine, predict_tiles
 from segflow.io.maps import open_map
 from segflow.io.scenes import open_scene
 from segflow.tiling import TileGrid, Window
+from tests.mosaics import write_mosaic
 
 SHAPE = (2600, 3001)  # not a multiple of the stride, nor of any core
 
@@ -55,7 +55,7 @@ def read_map(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     ("tile", "batch", "workers"),
     [(256, 4, 0), (512, 1, 0), (512, 4, 0), (1024, 1, 0), (1024, 4, 2), (256, 1, 2)],
 )
-def test_tiles_equal_the_whole_scene_bit_for_bit(  # noqa: PLR0913
+def test_tiles_equal_the_whole_scene_bit_for_bit(
     scene: Path, whole: tuple[np.ndarray, np.ndarray], tmp_path: Path, tile: int, batch: int, workers: int
 ) -> None:
     """Core 256 = core 512 = core 1024 = whole, in this process and in two others."""
@@ -70,9 +70,7 @@ def test_tiles_equal_the_whole_scene_bit_for_bit(  # noqa: PLR0913
     assert set(np.unique(labels)) == {0, 1}
 
 
-def test_the_order_of_tiles_does_not_matter(
-    scene: Path, whole: tuple[np.ndarray, np.ndarray], tmp_path: Path
-) -> None:
+def test_the_order_of_tiles_does_not_matter(scene: Path, whole: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
     """Tiles mapped in a random order, some of them twice, give the same canvas."""
     plan = plan_run(scene, RunSettings(out=str(tmp_path), tile=1024, device="cpu", precision="float32"))
     order = [*range(len(plan.tiles)), 3, 0]
@@ -96,7 +94,10 @@ def test_a_margin_that_is_too_small_shows(scene: Path, whole: tuple[np.ndarray, 
     for tile in TileGrid(height=SHAPE[0], width=SHAPE[1], core=256, margin=0, stride=16):
         rows, cols = tile.core.slices
         borders[rows, cols] = True
-        borders[rows.start + 94 : max(rows.start + 94, rows.stop - 94), cols.start + 94 : max(cols.start + 94, cols.stop - 94)] = False
+        borders[
+            rows.start + 94 : max(rows.start + 94, rows.stop - 94),
+            cols.start + 94 : max(cols.start + 94, cols.stop - 94),
+        ] = False
 
     assert differing.any()
     assert not (differing & ~borders).any()

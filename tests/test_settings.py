@@ -39,7 +39,9 @@ def test_every_setting_can_come_from_the_environment() -> None:
         "out": "o",
     }
     environment = {f"SEGFLOW_{f.name.upper()}": values.get(f.name, "256") for f in fields(RunSettings)}
-    environment |= {f"SEGFLOW_{name.upper()}": "true" for name in ("probabilities", "overwrite", "allow_remote", "sidecars")}
+    environment |= {
+        f"SEGFLOW_{name.upper()}": "true" for name in ("probabilities", "overwrite", "allow_remote", "sidecars")
+    }
 
     settings = load_settings(RunSettings, environment=environment)
 

@@ -9,8 +9,12 @@ from segflow.segmentation.summary import MapSummary
 from segflow.tiling import Grid, Span, TileGrid, Window
 
 GRIDS = {
-    "geographic": Grid(height=300, width=200, transform=Affine(1e-3, 0, -60, 0, -1e-3, -3), crs=CRS.from_epsg(4326).to_wkt()),
-    "projected": Grid(height=300, width=200, transform=Affine(10, 0, 5e5, 0, -10, 9e6), crs=CRS.from_epsg(32720).to_wkt()),
+    "geographic": Grid(
+        height=300, width=200, transform=Affine(1e-3, 0, -60, 0, -1e-3, -3), crs=CRS.from_epsg(4326).to_wkt()
+    ),
+    "projected": Grid(
+        height=300, width=200, transform=Affine(10, 0, 5e5, 0, -10, 9e6), crs=CRS.from_epsg(32720).to_wkt()
+    ),
     "rotated": Grid(height=300, width=200, transform=Affine(8, 3, 5e5, 3, -8, 9e6), crs=CRS.from_epsg(32720).to_wkt()),
 }
 
@@ -34,7 +38,7 @@ def test_areas_of_all_values_make_the_scene(name: str) -> None:
     outline = [grid.transform @ (c, r) for r, c in _outline(grid.window)]
     lons, lats = np.array(outline).T
     if crs.is_projected:
-        from pyproj import Transformer  # noqa: PLC0415
+        from pyproj import Transformer
 
         lons, lats = Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True).transform(lons, lats)
     expected = abs(Geod(ellps="WGS84").polygon_area_perimeter(lons, lats)[0])

@@ -37,7 +37,7 @@ model_app = typer.Typer(help="List models and show what they need and promise.",
 app.add_typer(model_app, name="model")
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001  # typer's signature
+def _version(wanted: bool) -> None:  # typer's signature
     if wanted:
         typer.echo(f"segflow {__version__}")
         raise typer.Exit
@@ -45,16 +45,16 @@ def _version(wanted: bool) -> None:  # noqa: FBT001  # typer's signature
 
 @app.callback()
 def _root(
-    version: Annotated[  # noqa: ARG001  # handled by its callback
+    version: Annotated[  # handled by its callback
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Turn large GeoTIFF scenes into georeferenced class maps and vectors."""
 
 
 @app.command()
-def run(  # noqa: PLR0913  # one parameter per option
+def run(  # one parameter per option
     scenes: options.Scenes,
     *,
     model: options.Model = None,
@@ -85,8 +85,8 @@ def run(  # noqa: PLR0913  # one parameter per option
     Every option is also a line in the YAML file given by --config and a variable SEGFLOW_….
     """
     settings = _settings(locals())
-    from segflow.console import watch  # noqa: PLC0415
-    from segflow.flows.segment import segment_scene  # noqa: PLC0415
+    from segflow.console import watch
+    from segflow.flows.segment import segment_scene
 
     failed = damaged = False
     answers: list[dict[str, Any]] = []
@@ -110,7 +110,7 @@ def run(  # noqa: PLR0913  # one parameter per option
 
 
 @app.command()
-def plan(  # noqa: PLR0913
+def plan(
     scene: options.Scene,
     *,
     model: options.Model = None,
@@ -132,7 +132,7 @@ def plan(  # noqa: PLR0913
 ) -> None:
     """Show what a run would do: tiles, reads, what the margin costs, memory, time, products. Writes nothing."""
     settings = _settings(locals())
-    from segflow.flows.preview import preview_run  # noqa: PLC0415
+    from segflow.flows.preview import preview_run
 
     preview = preview_run(scene, settings)
     typer.echo(json.dumps(preview.as_dict(), indent=2) if as_json else preview.describe())
@@ -142,13 +142,14 @@ def plan(  # noqa: PLR0913
 def train(
     config: Annotated[Path, typer.Argument(help="YAML file that names scenes, labels, network and schedule.")],
     assign: Annotated[
-        list[str] | None, typer.Option("--set", help="Override a line of the file: --set epochs=5.", metavar="KEY=VALUE")
+        list[str] | None,
+        typer.Option("--set", help="Override a line of the file: --set epochs=5.", metavar="KEY=VALUE"),
     ] = None,
 ) -> None:
     """Train a model on labelled scenes and package it as one .safetensors file with its scores."""
-    from segflow.configs.training import load_training  # noqa: PLC0415
-    from segflow.console import watch  # noqa: PLC0415
-    from segflow.flows.train import train_model  # noqa: PLC0415
+    from segflow.configs.training import load_training
+    from segflow.console import watch
+    from segflow.flows.train import train_model
 
     settings = load_training(config, assign or [])
     with watch() as progress:
@@ -166,7 +167,7 @@ def verify(
     as_json: options.Json = False,
 ) -> None:
     """Check products: every file is what the STAC item says, and, with --seams, tiles left no trace."""
-    from segflow.flows.verify import verify_products  # noqa: PLC0415
+    from segflow.flows.verify import verify_products
 
     found = verify_products(folder, seams=seams, seed=seed)
     typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else found.describe())
@@ -179,8 +180,8 @@ def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the demo scene and its map.")] = Path("demo"),
 ) -> None:
     """Write a demo scene, map it with the default model, score the map and say what to open."""
-    from segflow.console import watch  # noqa: PLC0415
-    from segflow.flows.demo import run_demo  # noqa: PLC0415
+    from segflow.console import watch
+    from segflow.flows.demo import run_demo
 
     with watch() as progress:
         result = run_demo(out, progress)
@@ -190,7 +191,7 @@ def demo(
 @app.command()
 def doctor(*, as_json: options.Json = False) -> None:
     """Say what is installed and what is not: versions, GPUs, drivers, Prefect and Dask."""
-    from segflow.flows.doctor import examine  # noqa: PLC0415
+    from segflow.flows.doctor import examine
 
     report = examine()
     typer.echo(json.dumps(report.as_dict(), indent=2) if as_json else report.describe())
@@ -201,7 +202,7 @@ def doctor(*, as_json: options.Json = False) -> None:
 @model_app.command("list")
 def list_models(*, as_json: options.Json = False) -> None:
     """List the models that come with segflow."""
-    from segflow.flows.models import find_model, list_text, shipped_models  # noqa: PLC0415
+    from segflow.flows.models import find_model, list_text, shipped_models
 
     found = [find_model(name) for name in shipped_models()]
     typer.echo(json.dumps([json.loads(m.spec.to_json()) for m in found], indent=2) if as_json else list_text(found))
@@ -214,7 +215,7 @@ def show_model(
     as_json: options.Json = False,
 ) -> None:
     """Show what a model needs (bands, dtype, resolution), gives (classes) and promises (margin, scores)."""
-    from segflow.flows.models import find_model, show_text  # noqa: PLC0415
+    from segflow.flows.models import find_model, show_text
 
     found = find_model(name)
     typer.echo(json.dumps(json.loads(found.spec.to_json()), indent=2) if as_json else show_text(found))
@@ -222,8 +223,8 @@ def show_model(
 
 def _settings(given: dict[str, Any]) -> "RunSettings":
     """Give the run settings from the options of a command, its --config file and the environment."""
-    from segflow.configs.loader import load_settings  # noqa: PLC0415
-    from segflow.configs.run import RunSettings  # noqa: PLC0415
+    from segflow.configs.loader import load_settings
+    from segflow.configs.run import RunSettings
 
     own = {"scenes", "scene", "config", "as_json"}
     chosen = {key: value for key, value in given.items() if key not in own}

@@ -98,7 +98,8 @@ class LineProgress:
 
     def note(self, message: str) -> None:
         """Print a line on standard error."""
-        print(message, file=sys.stderr, flush=True)
+        sys.stderr.write(f"{message}\n")
+        sys.stderr.flush()
 
 
 @contextmanager

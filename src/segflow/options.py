@@ -14,12 +14,15 @@ Scene = Annotated[Path, typer.Argument(help="A GeoTIFF.", show_default=False)]
 Scenes = Annotated[list[str], typer.Argument(help="GeoTIFFs.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else on standard output.")]
 Config = Annotated[
-    Path | None, typer.Option("--config", help="YAML file of settings; options on the command line win.", metavar="FILE")
+    Path | None,
+    typer.Option("--config", help="YAML file of settings; options on the command line win.", metavar="FILE"),
 ]
 
 Model = Annotated[
     str | None,
-    _option("--model", "-m", help="Shipped model by name, or a .safetensors file. [default: forest-amazon-s2]", panel="What"),
+    _option(
+        "--model", "-m", help="Shipped model by name, or a .safetensors file. [default: forest-amazon-s2]", panel="What"
+    ),
 ]
 Out = Annotated[str | None, _option("--out", "-o", help="Output folder. [default: maps]", panel="What", metavar="DIR")]
 Bands = Annotated[
@@ -27,7 +30,10 @@ Bands = Annotated[
     _option("--bands", help="Bands in the model's order, by number or name: 1,2,3 or red,green,blue.", panel="What"),
 ]
 Tile = Annotated[
-    int | None, _option("--tile", help="Side of a tile's core [px], a multiple of 256. [default: by model and memory]", panel="How")
+    int | None,
+    _option(
+        "--tile", help="Side of a tile's core [px], a multiple of 256. [default: by model and memory]", panel="How"
+    ),
 ]
 Margin = Annotated[
     int | None, _option("--margin", help="How far tiles read past their core [px]. [default: the model's]", panel="How")
@@ -38,21 +44,24 @@ Precision = Annotated[
     str | None, _option("--precision", help="auto, float32, bfloat16 or float16. [default: auto]", panel="How")
 ]
 Workers = Annotated[
-    int | None, _option("--workers", help="Worker processes on this machine; 0 stays in this process. [default: 0]", panel="How")
+    int | None,
+    _option("--workers", help="Worker processes on this machine; 0 stays in this process. [default: 0]", panel="How"),
 ]
 Scheduler = Annotated[
     str | None, _option("--scheduler", help="Address of a running Dask scheduler, tcp://host:8786.", panel="How")
 ]
 MinArea = Annotated[float | None, _option("--min-area", help="Drop polygons smaller than this [m²].", panel="Vectors")]
 Simplify = Annotated[
-    float | None, _option("--simplify", help="Simplify shared edges by this tolerance [px]. [default: 0]", panel="Vectors")
+    float | None,
+    _option("--simplify", help="Simplify shared edges by this tolerance [px]. [default: 0]", panel="Vectors"),
 ]
 Classes = Annotated[str | None, _option("--classes", help="Classes to vectorise: forest,water.", panel="Vectors")]
 Vectors = Annotated[
     bool | None, _option("--vectors/--no-vectors", help="Write the GeoPackage. [default: yes]", panel="Vectors")
 ]
 Probabilities = Annotated[
-    bool | None, _option("--probabilities/--no-probabilities", help="Write a raster of class probabilities.", panel="What")
+    bool | None,
+    _option("--probabilities/--no-probabilities", help="Write a raster of class probabilities.", panel="What"),
 ]
 Overwrite = Annotated[
     bool | None, _option("--overwrite", help="Replace products of another scene, model or setting.", panel="What")
@@ -63,5 +72,9 @@ Sidecars = Annotated[
 ]
 OnTileError = Annotated[
     str | None,
-    _option("--on-tile-error", help="fail, or nodata: leave unreadable tiles empty and exit with 3. [default: fail]", panel="Trust"),
+    _option(
+        "--on-tile-error",
+        help="fail, or nodata: leave unreadable tiles empty and exit with 3. [default: fail]",
+        panel="Trust",
+    ),
 ]
