@@ -12,7 +12,7 @@ from segflow.flows.models import shipped_models
 from segflow.flows.plan import FORMAT, ProductPaths, RunPlan
 from segflow.flows.rasters import RastersDone
 from segflow.flows.report import write_scene_report
-from segflow.flows.vectors import vector_classes
+from segflow.flows.vectors import MapContents, vector_classes
 from segflow.io.records import remove_file
 from segflow.io.sidecars import (
     LegendEntry,
@@ -65,7 +65,7 @@ def settings_digest(plan: RunPlan) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def write_catalogue(plan: RunPlan, rasters: RastersDone, summary: MapSummary) -> None:
+def write_catalogue(plan: RunPlan, rasters: RastersDone, contents: MapContents) -> None:
     """Write sidecars and report, and last the item.
 
     Raises
@@ -76,7 +76,7 @@ def write_catalogue(plan: RunPlan, rasters: RastersDone, summary: MapSummary) ->
     paths = plan.products
     write_class_sidecars(paths.classes, legend(plan))
     write_confidence_sidecars(paths.confidence)
-    write_scene_report(plan, rasters, summary)
+    write_scene_report(plan, rasters, contents, product_names(plan))
     spec = plan.model.spec
     item = build_item(
         name=plan.name,
@@ -88,7 +88,10 @@ def write_catalogue(plan: RunPlan, rasters: RastersDone, summary: MapSummary) ->
         gsd=plan.ground,
         software={"segflow": __version__},
         lineage=f"Mapped from {plan.scene.path.rsplit('/', 1)[-1]} by model {spec.name} {spec.version}",
-        properties={RECORD: _record(plan, rasters).as_properties(), "segflow:classes": class_table(plan, summary)},
+        properties={
+            RECORD: _record(plan, rasters).as_properties(),
+            "segflow:classes": class_table(plan, contents.summary),
+        },
     )
     write_item(paths.item, item)
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from segflow.configs.run import RunSettings
 from segflow.flows.progress import Progress
-from segflow.flows.segment import RunResult, segment_scene
+from segflow.flows.result import RunResult
+from segflow.flows.segment import segment_scene
 from segflow.io.demo import write_demo_scene
 from segflow.io.maps import read_blocks
 from segflow.io.scenes import describe_scene

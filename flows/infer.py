@@ -75,7 +75,7 @@ def tile_job(work: Work) -> TileJob:
         model=plan.model.path,
         model_digest=plan.model.digest,
         tiles=plan.tiles,
-        canvas=str(work.canvas.path),
+        canvas=work.canvas.path,
         device=settings.device,
         precision=settings.precision,
         batch=settings.batch,

@@ -9,8 +9,8 @@ import numpy as np
 import psutil
 
 from segflow.configs.run import RunSettings
-from segflow.flows.plan import RunPlan, forward_memory, plan_run
 from segflow.flows.catalogue import product_names
+from segflow.flows.plan import RunPlan, forward_memory, plan_run
 from segflow.flows.tiles import load_engine
 
 PROBE = 512  # px; side of the tile that the speed is measured on

@@ -1,7 +1,6 @@
 """The raster stage: canvas → class, confidence and probability rasters, each pixel compared with the journal."""
 
 import json
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from segflow.errors import DamagedError
 from segflow.flows.plan import RunPlan
 from segflow.flows.progress import Progress, stage
 from segflow.flows.store import Work
-from segflow.io.canvas import Layer
+from segflow.io.canvas import Layer, crc32
 from segflow.io.files import sha256_file, write_text
 from segflow.io.rasters import RasterStyle, write_cog
 from segflow.io.records import read_json
@@ -134,13 +133,13 @@ def _write_raster(work: Work, layer: RasterLayer, report: Callable[[int], None])
 
     def read(window: Window) -> np.ndarray:
         pixels = work.canvas.read(layer.name, window)
-        if zlib.crc32(np.ascontiguousarray(pixels)) != expected[window]:
+        if crc32(pixels) != expected[window]:
             msg = f"{work.canvas.path}: a tile changed after it was written: run again to map it anew"
             raise DamagedError(msg)
         return pixels
 
     def check(window: Window, pixels: np.ndarray) -> None:
-        if zlib.crc32(np.ascontiguousarray(pixels)) != expected[window]:
+        if crc32(pixels) != expected[window]:
             msg = f"{layer.path} does not read back as it was written: check the disk and its free space, run again"
             raise DamagedError(msg)
 

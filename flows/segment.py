@@ -56,9 +56,9 @@ def make_products(plan: RunPlan, progress: Progress) -> RunResult:
     if rasters is None:
         rasters, reused, times = _make_rasters(plan, progress, clock)
     with clock.measure("vectors"):
-        summary = write_vectors(plan, progress)
+        contents = write_vectors(plan, progress)
     with clock.measure("report"):
-        write_catalogue(plan, rasters, summary)
+        write_catalogue(plan, rasters, contents)
     return RunResult.of(plan, reused=reused, damaged=len(rasters.damaged), seconds=clock.seconds, inference=times)
 
 

@@ -35,7 +35,7 @@ def run_bounded(
     """
     waiting = iter(tasks)
     settled: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    pending: dict[str, tuple[Any, Task]] = {}
+    pending: dict[Any, tuple[Any, Task]] = {}
     watch = _Watch(client)
 
     def submit(count: int) -> None:

@@ -3,10 +3,11 @@
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from segflow.segmentation.memory import tune_malloc
 from segflow.segmentation.spec import NODATA, ModelSpec
 from segflow.segmentation.weights import restore_network
 from segflow.tiling import Tile, TileGrid
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 AHEAD = 2  # tiles that are read before they are needed, and written after they were made
 
@@ -54,7 +58,7 @@ class TileJob:
     model: str
     model_digest: str
     tiles: TileGrid
-    canvas: str
+    canvas: Path
     device: str
     precision: str
     batch: int | None

@@ -1,6 +1,7 @@
 """The vector stage: finished rasters → objects → GeoPackage, and what the map holds in numbers."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,8 +14,24 @@ from segflow.segmentation.spec import ClassSpec
 from segflow.segmentation.summary import MapSummary
 
 
-def write_vectors(plan: RunPlan, progress: Progress) -> MapSummary:
-    """Read the finished rasters once: write the GeoPackage and give the map's summary.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapContents:
+    """What a finished map holds.
+
+    Attributes
+    ----------
+    summary
+        Pixels, area and confidence of each class.
+    objects
+        Number of objects in the GeoPackage by class value, of the classes that have a layer there.
+    """
+
+    summary: MapSummary
+    objects: dict[int, int]
+
+
+def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
+    """Read the finished rasters once: write the GeoPackage and count what the map holds.
 
     Raises
     ------
@@ -30,7 +47,7 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapSummary:
         if not classes:
             for _ in blocks:
                 pass
-            return summary
+            return MapContents(summary=summary, objects={})
         tables = polygonise(
             blocks,
             grid=plan.scene.grid,
@@ -38,8 +55,8 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapSummary:
             min_area_m2=plan.settings.min_area,
             simplify_px=plan.settings.simplify,
         )
-        _write(plan, classes, list(tables))
-    return summary
+        objects = _write(plan, classes, list(tables))
+    return MapContents(summary=summary, objects=objects)
 
 
 def vector_classes(plan: RunPlan) -> tuple[ClassSpec, ...]:
@@ -63,8 +80,9 @@ def _blocks(plan: RunPlan, summary: MapSummary, progress: Progress) -> Iterator[
         progress.advance(block.window.size)
 
 
-def _write(plan: RunPlan, classes: tuple[ClassSpec, ...], tables: list[PolygonTable]) -> None:
-    """Write one layer per class, its objects in the order of their first pixels."""
+def _write(plan: RunPlan, classes: tuple[ClassSpec, ...], tables: list[PolygonTable]) -> dict[int, int]:
+    """Write one layer per class, its objects in the order of their first pixels; give their numbers."""
+    counts = {}
     objects = PolygonTable.of(tables) if tables else None
     with GeoPackageWriter(plan.products.vectors, plan.scene.grid.crs) as writer:
         for entry in classes:
@@ -75,7 +93,10 @@ def _write(plan: RunPlan, classes: tuple[ClassSpec, ...], tables: list[PolygonTa
                 description=f"{entry.name} in {plan.name}, mapped by {plan.model.spec.name}",
             )
             part = objects.take(objects.class_id == entry.value) if objects is not None else None
-            writer.write(layer, *_features(plan, entry, part))
+            geometries, fields = _features(plan, entry, part)
+            writer.write(layer, geometries, fields)
+            counts[entry.value] = len(geometries)
+    return counts
 
 
 def _features(

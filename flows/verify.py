@@ -82,7 +82,8 @@ def verify_products(folder: Path, *, seams: int = 0, seed: int = 0) -> Verificat
         If there is no finished run in the folder.
     """
     item = find_item(folder)
-    sound, broken = [], []
+    sound: list[str] = []
+    broken: list[str] = []
     for name, (digest, _) in item.files.items():
         problem = _problem(folder / name, digest)
         (broken if problem else sound).append(problem or name)

@@ -172,7 +172,12 @@ class Canvas:
 def core_checksum(labels: Bytes, confidence: Bytes, probabilities: Bytes | None = None) -> str:
     """Give the CRC-32 of every layer of a core, in hexadecimal, joined by dashes."""
     layers = [labels, confidence] if probabilities is None else [labels, confidence, probabilities]
-    return "-".join(f"{zlib.crc32(np.ascontiguousarray(layer).data):08x}" for layer in layers)
+    return "-".join(f"{crc32(layer):08x}" for layer in layers)
+
+
+def crc32(pixels: Bytes) -> int:
+    """Give the CRC-32 of an array's pixels in row-major order."""
+    return zlib.crc32(np.ascontiguousarray(pixels).data)
 
 
 def create_canvas(path: Path, layout: CanvasLayout) -> Canvas:

@@ -58,10 +58,13 @@ class MapReader:
         """Give the pixels of a window: (height, width) uint8 array."""
         rows, cols = window.rows, window.cols
         try:
-            return self.dataset.read(1, window=RasterioWindow(cols.start, rows.start, len(cols), len(rows)))
+            pixels: np.ndarray = self.dataset.read(
+                1, window=RasterioWindow(cols.start, rows.start, len(cols), len(rows))
+            )
         except RasterioError as error:
             msg = f"{self.path} cannot be read ({error}): delete it and run again"
             raise DamagedError(msg) from error
+        return pixels
 
 
 @contextmanager

@@ -17,7 +17,7 @@ NORTH_UP = Affine(10, 0, 300_000, 0, -10, 9_400_000)
 BANDS = ("red", "green", "blue", "nir", "swir1", "swir2", "b7", "b8", "b9", "b10")
 
 
-def write_scene(  # noqa: D417
+def write_scene(
     path: Path,
     pixels: np.ndarray,
     *,
@@ -73,7 +73,7 @@ def write_pixelwise_model(
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.zero_()
-        weight = next(parameter for parameter in network.parameters() if parameter.ndim == 4)  # noqa: PLR2004
+        weight = next(parameter for parameter in network.parameters() if parameter.ndim == 4)
         weight[0, 0], weight[1, 0] = -1.0, 1.0
     spec = ModelSpec(
         name="bright",

@@ -76,7 +76,10 @@ def test_an_error_of_a_task_is_raised_as_it_was() -> None:
 @pytest.mark.cluster
 def test_a_task_that_kills_workers_is_named() -> None:
     """The run stops with the task's name instead of hanging."""
-    with open_cluster(1, None) as client, pytest.raises(ClusterError, match="died again and again on one of tiles .*3"):
+    with (
+        open_cluster(1, None) as client,
+        pytest.raises(ClusterError, match=r"died again and again on one of tiles .*3"),
+    ):
         list(run_bounded(client, die, 0, range(6)))
 
 

@@ -10,6 +10,7 @@ import pyogrio
 import pystac
 import pytest
 import rasterio
+from pyproj import CRS
 from rasterio.features import shapes
 from rio_cogeo.cogeo import cog_validate
 from shapely.geometry import shape
@@ -86,12 +87,12 @@ def test_vectors_are_those_of_the_whole_raster(maps: dict[Path, Path]) -> None:
         total = 0
         for value, name in enumerate(("other", "forest")):
             frame = geopandas.read_file(folder / f"{folder.name}.gpkg", layer=name)
-            expected = sorted(g.normalize().wkb for v, g in oracle if v == value)
+            expected = [g for v, g in oracle if v == value]
             total += int(frame["n_px"].sum())
 
-            assert FIELDS <= set(frame.columns)
+            assert set(frame.columns) >= FIELDS
             assert len(frame) == len(expected)
-            assert frame.area.sum() == pytest.approx(sum(g.area for v, g in oracle if v == value))
+            assert sum(g.area for g in frame.geometry) == pytest.approx(sum(g.area for g in expected))
             assert frame.is_valid.all()
             assert frame.crs == "EPSG:4326"
             assert set(frame["class_name"]) <= {name}
@@ -108,7 +109,7 @@ def test_areas_are_geodesic_and_make_the_scene(maps: dict[Path, Path]) -> None:
             crs = classes.crs
         xs = np.concatenate([np.linspace(left, right, 100), np.linspace(right, left, 100)])
         ys = np.concatenate([np.full(100, top), np.full(100, bottom)])
-        expected = abs(__import__("pyproj").CRS(crs).get_geod().polygon_area_perimeter(xs, ys)[0])
+        expected = abs(CRS(crs).get_geod().polygon_area_perimeter(xs, ys)[0])
         areas = [
             pyogrio.read_dataframe(folder / f"{folder.name}.gpkg", layer=name)["area_m2"].sum()
             for name in ("other", "forest")

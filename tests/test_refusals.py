@@ -237,8 +237,6 @@ def test_every_odd_scene_gives_products_with_a_model_that_takes_it(shared_data: 
         try:
             folder = segment_scene(path, settings).folder
         except SegflowError as error:
-            assert path.name in str(error)
-            assert "\n" not in str(error)
             refused[path.name] = str(error)
             continue
         with rasterio.open(folder / f"{folder.name}_classes.tif") as product:
@@ -247,6 +245,7 @@ def test_every_odd_scene_gives_products_with_a_model_that_takes_it(shared_data: 
         made.append(path.name)
 
     assert set(refused) == {"au-gcp.tif", "corrupt.tif"}
+    assert all(name in message and "\n" not in message for name, message in refused.items())
     assert len(made) > 40
 
 
