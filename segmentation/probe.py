@@ -26,9 +26,9 @@ from torch import nn
 from segflow.errors import ModelError
 from segflow.segmentation.spec import Guarantee
 
-STRIDES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)  # px; what networks use
-_BREADTH = 192  # px; breadth of a strip: the smallest multiple of all STRIDES
-_FIRST_LENGTH = 2 * _BREADTH  # px; of a strip; doubled until the gradient fits into it
+STRIDES = (1, 2, 4, 8, 16, 32, 64)  # px; what networks use
+_BREADTH = max(STRIDES)  # px; breadth of a strip: the smallest multiple of all STRIDES
+_FIRST_LENGTH = 4 * _BREADTH  # px; of a strip; doubled until the gradient fits into it
 _UNBOUNDED_MARGIN = 128  # px; what a tile gets of a context that has no end
 
 _POINTWISE = (
@@ -88,8 +88,10 @@ def probe_network(network: nn.Module, in_channels: int, *, limit: int = 2048) ->
         length = _FIRST_LENGTH
         while True:
             probe = _probe_strips(line, plain, in_channels, length)
-            if probe.dependency is not None or 2 * length > limit:
+            if probe.dependency is not None and probe.dependency + _jump(network) * probe.stride < length // 2:
                 return probe
+            if 2 * length > limit:
+                return Probe(stride=probe.stride, dependency=None)
             length *= 2
 
 
@@ -148,6 +150,17 @@ def _linearised(network: nn.Module) -> nn.Module:
     return line
 
 
+def _jump(network: nn.Module) -> int:
+    """Give how far the widest layer looks to one side [px of its level]: no path leaps over more than that."""
+    spans = [0]
+    for layer in network.modules():
+        kernel, dilation = getattr(layer, "kernel_size", 1), getattr(layer, "dilation", 1)
+        kernels = kernel if isinstance(kernel, tuple) else (kernel,)
+        dilations = dilation if isinstance(dilation, tuple) else (dilation,)
+        spans.append((max(kernels) - 1) * max(dilations))
+    return max(spans)
+
+
 def _averaging(pool: nn.MaxPool2d) -> nn.Module:
     """Give the average over the same window; a dilated one, which averaging lacks, stays."""
     if pool.dilation not in {1, (1, 1)}:
@@ -169,7 +182,7 @@ def _probe_strips(line: nn.Module, plain: nn.Module, in_channels: int, length: i
 def _probe_axis(line: nn.Module, plain: nn.Module, in_channels: int, length: int, *, turned: bool) -> Probe:
     """Probe along one axis; `turned` strips lie along the rows."""
     shape = (1, in_channels, length, _BREADTH) if turned else (1, in_channels, _BREADTH, length)
-    inputs = torch.rand(shape, dtype=torch.float64).add_(0.5).requires_grad_()
+    inputs = torch.ones(shape, dtype=torch.float64).requires_grad_()  # even, so that a block's place does not matter
     outputs = line(inputs)
     if outputs.shape[-2:] != inputs.shape[-2:]:
         found, needed = tuple(outputs.shape[-2:]), tuple(inputs.shape[-2:])

@@ -1,0 +1,106 @@
+"""Training settings: strict about names and values, free of this machine's paths."""
+
+from pathlib import Path
+
+import pytest
+
+from segflow.configs.training import TrainSettings, load_training
+from segflow.errors import SettingsError
+
+MINIMAL = """
+name: toy
+out: toy.safetensors
+bands: [red]
+validation: [b]
+test: [a]
+classes: [{value: 0, name: x, colour: "#000000"}, {value: 1, name: y, colour: "#ffffff"}]
+gsd: 10
+gsd_range: [8, 12]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "toy.yaml"
+    path.write_text(MINIMAL)
+    return path
+
+
+def test_the_shipped_config_is_read_by_name() -> None:
+    settings = load_training("forest-amazon-s2", environment={})
+
+    assert settings.name == "forest-amazon-s2"
+    assert len(settings.test) == 8
+    assert len(settings.validation) == 4
+    assert [entry.name for entry in settings.classes] == ["other", "forest"]
+
+
+def test_data_lies_beside_the_config_or_where_one_says(config: Path, tmp_path: Path) -> None:
+    def data(assign: list[str], **environment: str) -> str:
+        return load_training(config, assign, environment=environment).data
+
+    assert data([]) == str(tmp_path)
+    config.write_text(MINIMAL + "data: ../elsewhere")
+    assert data([]) == str(tmp_path.parent / "elsewhere")
+    assert data([], SEGFLOW_DATA="/env") == "/env"
+    assert data(["data=/set"], SEGFLOW_DATA="/env") == "/set"
+
+
+def test_what_is_set_overrides_the_file(config: Path) -> None:
+    settings = load_training(config, ["epochs=7", "arguments={widths: [4, 8]}", "learning-rate=0.5"], environment={})
+
+    assert (settings.epochs, settings.learning_rate) == (7, 0.5)
+    assert settings.arguments == {"widths": [4, 8]}
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        ("epoch: 3", "unknown setting 'epoch'; did you mean 'epochs'"),
+        ("zzz: 3", "unknown setting 'zzz'; known settings: name, version"),
+        ("epochs: 0", "'epochs'"),
+        ("chip: big", "'chip'"),
+        ("test: [b]", "both validation and test: b"),
+        ("gsd: 30", "must hold gsd 30"),
+        ("gsd_range: [8]", "gsd_range"),
+        ('classes: [{value: 1, name: x, colour: "#000000"}, {value: 2, name: y, colour: "#ffffff"}]', "count from 0"),
+        ('classes: [{value: 0, name: x, colour: "red"}, {value: 1, name: y, colour: "#ffffff"}]', "classes"),
+        ("classes: [{value: 0, nam: x}]", "classes"),
+        ("name: a/b", "'name'"),
+    ],
+)
+def test_wrong_settings_are_named(config: Path, lines: str, says: str) -> None:
+    key = lines.split(":", maxsplit=1)[0]
+    kept = [line for line in MINIMAL.splitlines() if not line.startswith(f"{key}:")]
+    config.write_text("\n".join([*kept, lines]))
+
+    with pytest.raises(SettingsError, match=says) as caught:
+        load_training(config, environment={})
+
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_settings_are_named_at_once(config: Path) -> None:
+    config.write_text("name: toy")
+    with pytest.raises(
+        SettingsError, match="settings are missing: validation, test, bands, classes, gsd, gsd_range, out"
+    ):
+        load_training(config, environment={})
+
+
+@pytest.mark.parametrize("assign", ["epochs", "=3", "epochs=[", "epocs=3"])
+def test_assignments_that_make_no_sense(config: Path, assign: str) -> None:
+    with pytest.raises(SettingsError):
+        load_training(config, [assign], environment={})
+
+
+def test_a_config_that_is_not_there() -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_training("no-such-model", environment={})
+
+
+def test_settings_cannot_change(config: Path) -> None:
+    settings = load_training(config, environment={})
+    assert isinstance(settings, TrainSettings)
+    with pytest.raises(AttributeError):
+        settings.epochs = 3  # type: ignore[misc]
