@@ -4,7 +4,7 @@
 #   make test     install and run the tests that need no GPU, QGIS or half a minute
 #   make check    lint + types + test: what .ci/run runs
 #   make test-M   the tests marked M: slow, cluster, prefect, gpu, qgis
-#   make bench    measure speed and memory
+#   make bench    measure speed and memory on this machine: docs/benchmarks.md
 #   make lock     resolve the dependencies again, keeping the versions in requirements.lock where they fit
 
 PYTHON ?= python3
@@ -53,7 +53,7 @@ types: $(READY)
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p segflow
 
 bench: $(READY)
-	set -e; for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	$(BIN)/python bench/table.py
 
 docs: $(READY)
 	$(BIN)/python -m pytest -q tests/test_docs.py

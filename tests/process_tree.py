@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import psutil
 
-PAUSE = 0.02  # s between looks
+PAUSE = 0.05  # s between looks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
