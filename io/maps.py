@@ -57,10 +57,10 @@ class MapReader:
     def read(self, window: Window) -> np.ndarray:
         """Give the pixels of a window: (height, width) uint8 array."""
         rows, cols = window.rows, window.cols
+        box = RasterioWindow(cols.start, rows.start, len(cols), len(rows))
         try:
-            pixels: np.ndarray = self.dataset.read(
-                1, window=RasterioWindow(cols.start, rows.start, len(cols), len(rows))
-            )
+            with gdal_env():  # for this read alone: readers that take turns may not nest their environments
+                pixels: np.ndarray = self.dataset.read(1, window=box)
         except RasterioError as error:
             msg = f"{self.path} cannot be read ({error}): delete it and run again"
             raise DamagedError(msg) from error
@@ -76,11 +76,11 @@ def open_map(path: Path) -> Iterator[MapReader]:
     DamagedError
         If it cannot be opened.
     """
-    with gdal_env():
-        try:
+    try:
+        with gdal_env():
             dataset = rasterio.open(path, driver="GTiff")
-        except RasterioError as error:
-            msg = f"{path} cannot be opened ({error}): delete it and run again"
-            raise DamagedError(msg) from error
-        with dataset:
-            yield MapReader(dataset, path)
+    except RasterioError as error:
+        msg = f"{path} cannot be opened ({error}): delete it and run again"
+        raise DamagedError(msg) from error
+    with dataset:
+        yield MapReader(dataset, path)
