@@ -20,6 +20,7 @@ from segflow.segmentation.memory import tune_malloc
 from segflow.segmentation.metrics import Counts, Scores
 from segflow.segmentation.networks import build_network
 from segflow.segmentation.probe import guarantee_for, probe_network
+from segflow.segmentation.rounding import measure_bfloat16_changes
 from segflow.segmentation.spec import ClassSpec, ModelSpec
 from segflow.segmentation.training import Epoch, Schedule, count_samples, train_network
 from segflow.segmentation.weights import pack_weights
@@ -84,6 +85,7 @@ def train_model(settings: TrainSettings, progress: Progress | None = None) -> Pa
         "test": score_samples(best, read_samples(groups["test"], settings), spec),
     }
     progress.note(f"test: {metrics['test']['summary']}")
+    spec = replace(spec, bfloat16_changes=round(measure_bfloat16_changes(best, spec, validation), 6))
     return _write(settings, spec, best, metrics)
 
 

@@ -124,7 +124,7 @@ def train_network(
     """
     check_samples(samples, validation, schedule.chip)
     torch.manual_seed(schedule.seed)
-    decay = get_ema_multi_avg_fn(schedule.averaging)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    decay = get_ema_multi_avg_fn(schedule.averaging)
     averaged = AveragedModel(network, multi_avg_fn=decay, use_buffers=True)
     losses = _optimise(network, averaged, samples, bands=bands, schedule=schedule)
     best, best_score = network, -math.inf

@@ -213,6 +213,8 @@ def test_a_config_becomes_a_model_with_honest_scores(config: Path, tmp_path: Pat
     scores = Scores.of(count_samples(network, test, bands=spec.bands, classes=2, stride=spec.stride))
 
     assert find_model(str(path)).spec == spec
+    assert spec.bfloat16_changes is not None
+    assert 0 <= spec.bfloat16_changes < 0.1
     assert (spec.stride, spec.dependency, spec.margin, spec.guarantee) == (2, 8, 8, "exact")
     assert [(c.name, c.geometry) for c in spec.classes] == [("dark", "polygon"), ("bright", "none")]
     assert list(spec.metrics["test"]["scenes"]) == ["s3"]
