@@ -10,6 +10,7 @@ from distributed import Client, LocalCluster, Scheduler, SpecCluster, Worker
 
 from segflow import __version__
 from segflow.errors import ClusterError
+from segflow.segmentation.memory import MALLOC_ENVIRONMENT
 
 LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 30  # for workers to come up or a scheduler to answer
@@ -54,9 +55,9 @@ def open_cluster(workers: int, scheduler: str | None) -> Iterator[Client]:
 
 
 def _spawn_environment(workers: int) -> dict[str, str]:
-    """Give the environment of worker processes: the processors are shared out evenly."""
+    """Give the environment of worker processes: processors are shared out evenly, freed memory is kept."""
     threads = str(max(1, (os.cpu_count() or 1) // max(1, workers)))
-    return {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    return {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **MALLOC_ENVIRONMENT}
 
 
 class _PortlessScheduler(Scheduler):

@@ -11,6 +11,7 @@ from segflow.flows.progress import Progress, stage
 from segflow.flows.store import Work
 from segflow.flows.tasks import run_bounded
 from segflow.flows.tiles import TileJob, predict_tiles
+from segflow.segmentation.memory import tune_malloc
 
 TILES_PER_TASK = 4  # enough to keep the pipeline inside a task full, few enough to lose little
 
@@ -49,6 +50,7 @@ def infer(work: Work, progress: Progress) -> InferenceTimes:
     if not pending:
         return InferenceTimes()
     job = tile_job(work)
+    tune_malloc()  # before the worker's threads start
     network = tasks = 0.0
     with (
         stage(progress, "infer", sum(tiles[index].core.size for index in pending)),
