@@ -54,6 +54,8 @@ class TrainSettings:
         and seen by nothing before; all others are learnt from.
     bands, bands_chosen
         Names of the model's bands, and the bands of the scenes they are, by number or name, where names do not tell.
+    scaling
+        Mean and standard deviation of bands that are not to be scaled by those of the training scenes.
     classes
         Classes in the order of their values.
     gsd, gsd_range
@@ -68,6 +70,8 @@ class TrainSettings:
         Optimiser, loss and moving average of the weights.
     mixed_precision
         Whether the forward pass of training runs in bfloat16.
+    fit_bias
+        Whether biases between the classes are fitted on the validation scenes.
     turn
         Whether chips are turned and mirrored.
     gain, band_gain, haze, band_haze
@@ -94,6 +98,7 @@ class TrainSettings:
     test: Annotated[tuple[str, ...], Field(min_length=1)]
     bands: Annotated[tuple[str, ...], Field(min_length=1)]
     bands_chosen: tuple[int | str, ...] | None = None
+    scaling: dict[str, tuple[float, Rate]] = field(default_factory=dict)
     classes: Annotated[tuple[ClassSettings, ...], Field(min_length=2)]
     gsd: Rate
     gsd_range: tuple[Rate, Rate]
@@ -110,6 +115,7 @@ class TrainSettings:
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.99
     mixed_precision: bool = False
+    fit_bias: bool = False
     turn: bool = True
     gain: Spread = 0.1
     band_gain: Spread = 0.05

@@ -5,8 +5,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import nn
 
 from segflow import __version__
 from segflow.configs.training import TrainSettings
@@ -18,11 +16,11 @@ from segflow.io.scenes import describe_scene, gsd, open_scene, select_bands
 from segflow.segmentation.chips import Sample, Tint, measure_bands
 from segflow.segmentation.memory import tune_malloc
 from segflow.segmentation.metrics import Counts, Scores
-from segflow.segmentation.networks import build_network
+from segflow.segmentation.networks import Network, build_network
 from segflow.segmentation.probe import guarantee_for, probe_network
 from segflow.segmentation.rounding import measure_bfloat16_changes
-from segflow.segmentation.spec import ClassSpec, ModelSpec
-from segflow.segmentation.training import Epoch, Schedule, count_samples, train_network
+from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
+from segflow.segmentation.training import Epoch, Schedule, count_samples, set_up, train_network
 from segflow.segmentation.weights import pack_weights
 
 _DIGITS = 4  # of scores in a spec
@@ -53,14 +51,12 @@ def train_model(settings: TrainSettings, progress: Progress | None = None) -> Pa
     """
     progress = progress or Silence()
     tune_malloc()
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
     groups = split_scenes(settings)
     training, validation = (read_samples(groups[name], settings) for name in ("training", "validation"))
     network, spec = _new_model(settings, training)
     progress.note(f"{spec.name}: stride {spec.stride} px, margin {spec.margin} px, {spec.guarantee}")
 
-    def report(epoch: Epoch, candidate: nn.Module) -> None:
+    def report(epoch: Epoch, candidate: Network) -> None:
         progress.note(
             f"epoch {epoch.number}: loss {epoch.loss:.4f}, validation mean IoU {epoch.scores.mean_iou:.4f}"
             f"{' (best)' if epoch.best else ''}"
@@ -125,7 +121,7 @@ def read_samples(scenes: Sequence[Path], settings: TrainSettings) -> list[Sample
     return [_read_sample(path, settings) for path in scenes]
 
 
-def score_samples(network: nn.Module, samples: Sequence[Sample], spec: ModelSpec) -> dict[str, object]:
+def score_samples(network: Network, samples: Sequence[Sample], spec: ModelSpec) -> dict[str, object]:
     """Give scores over all pixels of some scenes, and the IoU of each scene."""
     tables: dict[str, Counts] = {
         sample.name: count_samples(network, [sample], bands=spec.bands, classes=len(spec.classes), stride=spec.stride)
@@ -165,13 +161,13 @@ def _read_labels(scene: Path, settings: TrainSettings) -> np.ndarray[tuple[int, 
     )
 
 
-def _new_model(settings: TrainSettings, training: Sequence[Sample]) -> tuple[nn.Module, ModelSpec]:
+def _new_model(settings: TrainSettings, training: Sequence[Sample]) -> tuple[Network, ModelSpec]:
     """Build the network and all of its spec but the scores: what fails here fails before the first step."""
     dtypes = sorted({sample.pixels.dtype.name for sample in training})
     if len(dtypes) != 1:
         msg = f"training scenes must have one data type, found {', '.join(dtypes) or 'no scenes'}: convert them"
         raise TrainingError(msg)
-    torch.manual_seed(settings.seed)
+    set_up(settings.seed, settings.threads)
     classes = tuple(ClassSpec(**asdict(entry)) for entry in settings.classes)
     network = build_network(settings.network, settings.arguments, in_channels=len(settings.bands), classes=len(classes))
     probe = probe_network(network, len(settings.bands))
@@ -181,7 +177,7 @@ def _new_model(settings: TrainSettings, training: Sequence[Sample]) -> tuple[nn.
         version=settings.version,
         architecture=settings.network,
         arguments=settings.arguments,
-        bands=measure_bands(training, settings.bands),
+        bands=_scale_bands(settings, training),
         dtype=dtypes[0],
         gsd=settings.gsd,
         gsd_range=settings.gsd_range,
@@ -194,6 +190,22 @@ def _new_model(settings: TrainSettings, training: Sequence[Sample]) -> tuple[nn.
         data=settings.description,
         licence=settings.licence,
         provenance=_provenance(settings),
+    )
+
+
+def _scale_bands(settings: TrainSettings, training: Sequence[Sample]) -> tuple[BandSpec, ...]:
+    """Give the scaling of the bands: as set, else by the training scenes."""
+    unknown = sorted(settings.scaling.keys() - set(settings.bands))
+    if unknown:
+        msg = (
+            f"scaling names bands that the model has not: {', '.join(unknown)}; its bands: {', '.join(settings.bands)}"
+        )
+        raise TrainingError(msg)
+    return tuple(
+        BandSpec(name=band.name, mean=settings.scaling[band.name][0], std=settings.scaling[band.name][1])
+        if band.name in settings.scaling
+        else band
+        for band in measure_bands(training, settings.bands)
     )
 
 
@@ -214,13 +226,14 @@ def _schedule(settings: TrainSettings) -> Schedule:
         label_smoothing=settings.label_smoothing,
         averaging=settings.averaging,
         mixed_precision=settings.mixed_precision,
+        fit_bias=settings.fit_bias,
         turn=settings.turn,
         tint=Tint(gain=settings.gain, band_gain=settings.band_gain, haze=settings.haze, band_haze=settings.band_haze),
         seed=settings.seed,
     )
 
 
-def _write(settings: TrainSettings, spec: ModelSpec, network: nn.Module, metrics: dict[str, dict[str, object]]) -> Path:
+def _write(settings: TrainSettings, spec: ModelSpec, network: Network, metrics: dict[str, dict[str, object]]) -> Path:
     path = Path(settings.out)
     whole = replace(spec, metrics=metrics)
     write_model_file(path, whole.to_json(), pack_weights(network))

@@ -8,6 +8,8 @@ from torch import nn
 from segflow.errors import ModelError
 from segflow.segmentation.unet import UNet
 
+Network = nn.Module  # for those who hold a network and never look inside
+
 
 def pixelwise(in_channels: int, classes: int) -> nn.Module:
     """Give a 1×1 convolution: a linear classifier of single pixels, for baselines and benches."""

@@ -16,8 +16,9 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from segflow.errors import TrainingError
-from segflow.segmentation.chips import Sample, Tint, normalise, random_chips
-from segflow.segmentation.metrics import Counts, Scores, confusion
+from segflow.segmentation.chips import Sample, Tint, random_chips
+from segflow.segmentation.decision import add_biases, count_logits, fit_biases, scene_logits
+from segflow.segmentation.metrics import Counts, Scores
 from segflow.segmentation.spec import NODATA, BandSpec
 
 _WARM_UP = 0.15  # share of all steps in which the learning rate rises
@@ -40,6 +41,8 @@ class Schedule:
         Decay of the moving average of the weights per step.
     mixed_precision
         Whether the forward pass runs in bfloat16 where that is safe.
+    fit_bias
+        Whether biases between the classes are fitted on the validation scenes, see `decision`.
     turn, tint
         Augmentation.
     seed
@@ -55,6 +58,7 @@ class Schedule:
     label_smoothing: float = 0.0
     averaging: float = 0.99
     mixed_precision: bool = False
+    fit_bias: bool = False
     turn: bool = True
     tint: Tint = field(default_factory=Tint)
     seed: int = 0
@@ -85,6 +89,13 @@ class Epoch:
     loss: float
     scores: Scores
     best: bool
+
+
+def set_up(seed: int, threads: int | None) -> None:
+    """Seed what draws random weights, and choose the threads of the CPU; None: torch's own choice."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    torch.manual_seed(seed)
 
 
 def train_network(
@@ -130,11 +141,16 @@ def train_network(
     best, best_score = network, -math.inf
     for number in range(1, schedule.epochs + 1):
         loss = float(np.mean(list(islice(losses, schedule.steps))))
-        scores = Scores.of(count_samples(averaged.module, validation, bands=bands, classes=classes, stride=stride))
+        candidate = copy.deepcopy(averaged.module)
+        logits = [scene_logits(candidate, sample, bands=bands, stride=stride) for sample in validation]
+        biases = fit_biases(logits, validation) if schedule.fit_bias else np.zeros(classes, np.float32)
+        scores = Scores.of(count_logits(logits, validation, biases))
+        if schedule.fit_bias:
+            add_biases(candidate, biases)
         better = scores.mean_iou > best_score
         if better:
-            best, best_score = copy.deepcopy(averaged.module), scores.mean_iou
-        report(Epoch(number=number, loss=loss, scores=scores, best=better), averaged.module)
+            best, best_score = candidate, scores.mean_iou
+        report(Epoch(number=number, loss=loss, scores=scores, best=better), candidate)
     return best.eval()
 
 
@@ -193,26 +209,8 @@ def count_samples(
     network: nn.Module, samples: Sequence[Sample], *, bands: Sequence[BandSpec], classes: int, stride: int
 ) -> Counts:
     """Count pixels by true and predicted class over whole scenes, each in one forward pass."""
-    return sum(
-        (
-            confusion(sample.labels, map_sample(network, sample, bands=bands, stride=stride), classes)
-            for sample in samples
-        ),
-        start=np.zeros((classes, classes), np.int64),
-    )
-
-
-def map_sample(
-    network: nn.Module, sample: Sample, *, bands: Sequence[BandSpec], stride: int
-) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
-    """Give the (height, width) uint8 class map of a scene, 255 where not valid."""
-    height, width = sample.labels.shape
-    extra = ((0, -height % stride), (0, -width % stride))
-    inputs = np.pad(normalise(sample.pixels, sample.valid, bands), ((0, 0), *extra))
-    network.eval()
-    with torch.inference_mode():
-        logits = network(torch.from_numpy(inputs)[None])[0, :, :height, :width]
-    return np.where(sample.valid, logits.argmax(0).numpy().astype(np.uint8), np.uint8(NODATA))
+    logits = [scene_logits(network, sample, bands=bands, stride=stride) for sample in samples]
+    return count_logits(logits, samples, np.zeros(classes, np.float32))
 
 
 def check_samples(samples: Sequence[Sample], validation: Sequence[Sample], chip: int) -> None:

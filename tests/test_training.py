@@ -18,10 +18,11 @@ from segflow.flows.models import find_model
 from segflow.flows.train import read_samples, split_scenes, train_model
 from segflow.io.models import model_digest, read_model_file
 from segflow.segmentation.chips import Sample, Tint, measure_bands, random_chips, turn_chip
+from segflow.segmentation.decision import scene_logits
 from segflow.segmentation.metrics import Scores
 from segflow.segmentation.networks import build_network
 from segflow.segmentation.spec import BandSpec, ModelSpec
-from segflow.segmentation.training import Epoch, Schedule, count_samples, map_sample, train_network
+from segflow.segmentation.training import Epoch, Schedule, count_samples, train_network
 from segflow.segmentation.weights import restore_network
 
 STILL = Tint(gain=0, band_gain=0, haze=0, band_haze=0)
@@ -146,10 +147,11 @@ def test_maps_fit_scenes_of_any_size() -> None:
         name="c", pixels=sample.pixels[:, :61, :47], valid=sample.valid[:61, :47], labels=sample.labels[:61, :47]
     )
     network = build_network("unet", {"widths": [2, 2, 2]}, in_channels=2, classes=2)
-    found = map_sample(network, cut, bands=PLAIN, stride=4)
+    found = scene_logits(network, cut, bands=PLAIN, stride=4)
+    counts = count_samples(network, [cut], bands=PLAIN, classes=2, stride=4)
 
-    assert found.shape == (61, 47)
-    assert np.array_equal(found == 255, ~cut.valid)
+    assert found.shape == (2, 61, 47)
+    assert counts.sum() == np.sum(cut.valid & (cut.labels != 255))
 
 
 def test_a_loss_that_is_no_number_stops() -> None:

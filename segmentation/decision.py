@@ -1,0 +1,88 @@
+"""Where to draw the line between classes: biases on the logits, fitted on validation scenes.
+
+Cross-entropy weighs all pixels alike; a map is judged by the overlap of its classes. On scenes
+that a network has not seen the best overlap lies where a class needs somewhat more, or less, than
+the larger logit. The biases become part of the last convolution, so prediction knows nothing of them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from segflow.errors import TrainingError
+from segflow.segmentation.chips import Sample, normalise
+from segflow.segmentation.metrics import Counts, Scores, confusion
+from segflow.segmentation.spec import NODATA, BandSpec
+
+Floats = npt.NDArray[np.float32]
+
+STEPS = np.arange(-2.0, 2.01, 0.25, dtype=np.float32)  # biases that are tried, on logits [1]
+
+
+def scene_logits(network: nn.Module, sample: Sample, *, bands: Sequence[BandSpec], stride: int) -> Floats:
+    """Give the (classes, height, width) logits of a whole scene in one forward pass."""
+    height, width = sample.labels.shape
+    extra = ((0, -height % stride), (0, -width % stride))
+    inputs = np.pad(normalise(sample.pixels, sample.valid, bands), ((0, 0), *extra))
+    network.eval()
+    with torch.inference_mode():
+        logits: Floats = network(torch.from_numpy(inputs)[None])[0, :, :height, :width].numpy()
+    return logits
+
+
+def count_logits(logits: Sequence[Floats], samples: Sequence[Sample], biases: Floats) -> Counts:
+    """Count pixels by true and predicted class: (classes, classes) int64 array [truth, prediction]."""
+    return sum(
+        (
+            confusion(sample.labels, _labels(found, sample, biases), len(biases))
+            for found, sample in zip(logits, samples, strict=True)
+        ),
+        start=np.zeros((len(biases), len(biases)), np.int64),
+    )
+
+
+def fit_biases(logits: Sequence[Floats], samples: Sequence[Sample]) -> Floats:
+    """Give the biases with the best mean IoU: one class after the other, the first one stays at 0.
+
+    Parameters
+    ----------
+    logits
+        (classes, height, width) logits of each scene.
+    samples
+        The scenes with their labels.
+
+    Returns
+    -------
+    biases
+        (classes,) float32 array.
+    """
+    biases = np.zeros(len(logits[0]), np.float32)
+    for index in range(1, len(biases)):
+        tried = [np.where(np.arange(len(biases)) == index, step, biases).astype(np.float32) for step in STEPS]
+        scores = [Scores.of(count_logits(logits, samples, candidate)).mean_iou for candidate in tried]
+        biases = tried[int(np.argmax(scores))]
+    return biases
+
+
+def add_biases(network: nn.Module, biases: Floats) -> None:
+    """Make biases part of a network's last convolution.
+
+    Raises
+    ------
+    TrainingError
+        If its last convolution has no bias per class.
+    """
+    convolutions = [part for part in network.modules() if isinstance(part, nn.Conv2d)]
+    if not convolutions or convolutions[-1].bias is None or convolutions[-1].out_channels != len(biases):
+        msg = "the network does not end in a convolution with a bias per class: set fit_bias to false"
+        raise TrainingError(msg)
+    with torch.no_grad():
+        convolutions[-1].bias += torch.from_numpy(biases)
+
+
+def _labels(logits: Floats, sample: Sample, biases: Floats) -> npt.NDArray[np.uint8]:
+    best = (logits + biases[:, None, None]).argmax(0).astype(np.uint8)
+    return np.where(sample.valid, best, np.uint8(NODATA))
