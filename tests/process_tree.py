@@ -1,6 +1,8 @@
 """Peak memory of a command and everything it starts."""
 
+import os
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass
 
@@ -16,8 +18,8 @@ class Watched:
     Attributes
     ----------
     peak
-        Largest sum of resident memory over the process and its descendants [bytes]; what two of them share counts
-        twice.
+        Largest sum of resident memory over the process and its descendants that was seen [bytes], and no less
+        than the kernel's own peak of any of them; what two of them share counts twice.
     seconds
         Wall time [s].
     output
@@ -37,17 +39,17 @@ def watch_command(command: list[str]) -> Watched:
     RuntimeError
         If it fails; with what it printed on standard error.
     """
-    started, peak = time.perf_counter(), 0
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:  # ours
-        process = psutil.Process(child.pid)
-        while child.poll() is None:
-            peak = max(peak, tree_memory(process))
-            time.sleep(PAUSE)
-        output, errors = child.communicate()
-    if child.returncode:
-        msg = f"{' '.join(command)} failed with {child.returncode}: {errors[-2000:]}"
-        raise RuntimeError(msg)
-    return Watched(peak=peak, seconds=time.perf_counter() - started, output=output)
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        started = time.perf_counter()
+        child = subprocess.Popen(command, stdout=output, stderr=errors)  # segflow itself
+        code, peak = _watch(child)
+        seconds = time.perf_counter() - started
+        output.seek(0)
+        errors.seek(0)
+        if code:
+            msg = f"{' '.join(command)} failed with {code}: {errors.read()[-2000:]}"
+            raise RuntimeError(msg)
+        return Watched(peak=peak, seconds=seconds, output=output.read())
 
 
 def tree_memory(process: psutil.Process) -> int:
@@ -63,3 +65,18 @@ def tree_memory(process: psutil.Process) -> int:
         except psutil.NoSuchProcess:
             continue
     return total
+
+
+def _watch(child: "subprocess.Popen[bytes]") -> tuple[int, int]:
+    """Wait for a process; give its exit code and the peak of its tree [bytes].
+
+    The kernel's figure comes with its end: a peak between two looks, or while it ends, is in it.
+    """
+    process, peak = psutil.Process(child.pid), 0
+    while True:
+        pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+        if pid:
+            child.returncode = os.waitstatus_to_exitcode(status)
+            return child.returncode, max(peak, usage.ru_maxrss * 1024)
+        peak = max(peak, tree_memory(process))
+        time.sleep(PAUSE)
