@@ -9,7 +9,8 @@ from typing import Any
 from segflow import __version__
 from segflow.flows.item import RECORD, ItemRecord
 from segflow.flows.models import shipped_models
-from segflow.flows.plan import FORMAT, ProductPaths, RunPlan
+from segflow.flows.paths import ProductPaths
+from segflow.flows.plan import FORMAT, RunPlan
 from segflow.flows.rasters import RastersDone
 from segflow.flows.report import write_scene_report
 from segflow.flows.vectors import MapContents, vector_classes

@@ -6,7 +6,7 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from segflow.errors import OutputError
-from segflow.flows.plan import ProductPaths
+from segflow.flows.paths import ProductPaths
 from segflow.io.records import file_size, read_json
 from segflow.tiling import TileGrid
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import psutil
 
 from segflow.configs.run import TILE_STEP, RunSettings
-from segflow.errors import SceneMismatchError, SettingsError
+from segflow.errors import SettingsError
+from segflow.flows.checks import check_classes, check_scene, find_warnings, is_exact
 from segflow.flows.models import ModelRef, find_model
+from segflow.flows.paths import ProductPaths
 from segflow.io.bands import select_bands
 from segflow.io.ground import gsd
 from segflow.io.identity import scene_identity
@@ -23,50 +25,6 @@ FORMAT = 1  # of work folders and products; raised when the same inputs would gi
 LARGEST_CORE = 2048  # px; larger tiles save less than 5 % of the work and quadruple the memory
 MEMORY_SHARE = 0.5  # of the memory that is free may go into forward passes
 BYTES_PER_PIXEL = 600  # of a read; the U-Net was measured to take 440 at first and 570 once its heap has settled
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProductPaths:
-    """Where the products of a scene go.
-
-    Attributes
-    ----------
-    folder, name
-        The folder of the scene's products, and the scene's name.
-    """
-
-    folder: Path
-    name: str
-
-    @property
-    def classes(self) -> Path:
-        """The class raster."""
-        return self.folder / f"{self.name}_classes.tif"
-
-    @property
-    def confidence(self) -> Path:
-        """The confidence raster."""
-        return self.folder / f"{self.name}_confidence.tif"
-
-    @property
-    def probabilities(self) -> Path:
-        """The raster of class probabilities."""
-        return self.folder / f"{self.name}_probabilities.tif"
-
-    @property
-    def vectors(self) -> Path:
-        """The GeoPackage."""
-        return self.folder / f"{self.name}.gpkg"
-
-    @property
-    def report(self) -> Path:
-        """The report to look at."""
-        return self.folder / f"{self.name}.html"
-
-    @property
-    def item(self) -> Path:
-        """The STAC item, written last."""
-        return self.folder / f"{self.name}.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,47 +120,8 @@ def plan_run(path: str | os.PathLike[str], settings: RunSettings, *, remember: b
         tiles=tiles,
         settings=settings,
         key=run_key(digest, Path(path).stem, bands, model, tiles, device, settings),
-        warnings=tuple(_warnings(scene, model.spec, tiles.margin)),
+        warnings=tuple(find_warnings(scene, model.spec, tiles.margin)),
     )
-
-
-def check_scene(scene: SceneInfo, ground: float | None, spec: ModelSpec) -> None:
-    """Check that the scene's pixels are what the model was trained on.
-
-    Raises
-    ------
-    SceneMismatchError
-        If data type or ground sampling distance differ.
-    """
-    name = Path(scene.path).name
-    if scene.dtype != spec.dtype:
-        msg = (
-            f"{name} has {scene.dtype} pixels, but model {spec.name} needs {spec.dtype}: "
-            "convert it or choose another model"
-        )
-        raise SceneMismatchError(msg)
-    low, high = spec.gsd_range
-    if ground is not None and not low <= ground <= high:
-        msg = (
-            f"{name} has a ground sampling distance of {ground:.4g} m, but model {spec.name} needs "
-            f"{low:g} to {high:g} m: resample the scene (gdalwarp -tr) or choose another model"
-        )
-        raise SceneMismatchError(msg)
-
-
-def check_classes(settings: RunSettings, spec: ModelSpec) -> None:
-    """Check that the classes to vectorise are classes of the model.
-
-    Raises
-    ------
-    SettingsError
-        If one is not.
-    """
-    known = [entry.name for entry in spec.classes]
-    for name in settings.classes or ():
-        if name not in known:
-            msg = f"class {name!r} is not a class of model {spec.name}: choose from {', '.join(known)}"
-            raise SettingsError(msg)
 
 
 def tile_scene(shape: tuple[int, int], spec: ModelSpec, settings: RunSettings) -> TileGrid:
@@ -250,11 +169,6 @@ def run_key(  # the inputs that decide a pixel, each by name
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def is_exact(spec: ModelSpec, margin: int) -> bool:
-    """Tell whether tiles with this margin give the whole-scene pass."""
-    return spec.dependency is not None and margin >= spec.dependency
-
-
 def forward_memory(tiles: TileGrid, batch: int = 1) -> int:
     """Estimate the memory of one forward pass [bytes]."""
     height, width = tiles.read_shape
@@ -269,17 +183,3 @@ def _default_core(shape: tuple[int, int], spec: ModelSpec, margin: int, workers:
         core //= 2
     needed = -(-max(shape) // TILE_STEP) * TILE_STEP
     return max(TILE_STEP, min(core // TILE_STEP * TILE_STEP, needed))
-
-
-def _warnings(scene: SceneInfo, spec: ModelSpec, margin: int) -> list[str]:
-    name = Path(scene.path).name
-    found = []
-    if scene.grid.crs is None:
-        found.append(f"{name} has no CRS: resolution is not checked, areas are not given, products have no CRS either")
-    if not is_exact(spec, margin):
-        reach = "has no bound" if spec.dependency is None else f"is {spec.dependency} px"
-        found.append(
-            f"margin {margin} px does not cover the dependency of model {spec.name}, which {reach}: "
-            "the map may depend on the tiling"
-        )
-    return found

@@ -1,0 +1,48 @@
+"""Where the products of a scene go."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductPaths:
+    """Where the products of a scene go.
+
+    Attributes
+    ----------
+    folder, name
+        The folder of the scene's products, and the scene's name.
+    """
+
+    folder: Path
+    name: str
+
+    @property
+    def classes(self) -> Path:
+        """The class raster."""
+        return self.folder / f"{self.name}_classes.tif"
+
+    @property
+    def confidence(self) -> Path:
+        """The confidence raster."""
+        return self.folder / f"{self.name}_confidence.tif"
+
+    @property
+    def probabilities(self) -> Path:
+        """The raster of class probabilities."""
+        return self.folder / f"{self.name}_probabilities.tif"
+
+    @property
+    def vectors(self) -> Path:
+        """The GeoPackage."""
+        return self.folder / f"{self.name}.gpkg"
+
+    @property
+    def report(self) -> Path:
+        """The report to look at."""
+        return self.folder / f"{self.name}.html"
+
+    @property
+    def item(self) -> Path:
+        """The STAC item, written last."""
+        return self.folder / f"{self.name}.json"
