@@ -34,8 +34,8 @@ def digests(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scene of 30 tiles."""
-    return noise_scene(tmp_path_factory.mktemp("scene") / "scene.tif", (1500, 1300))
+    """A scene of 16 tiles."""
+    return noise_scene(tmp_path_factory.mktemp("scene") / "scene.tif", (1000, 900))
 
 
 @pytest.fixture(scope="module")
