@@ -82,7 +82,7 @@ def test_killed_ten_times_gives_the_same_bytes(
 
 def test_a_finished_run_returns_at_once(scene: Path, undisturbed: tuple[dict[str, str], float], tmp_path: Path) -> None:
     """The second run does nothing, and says so."""
-    settings = RunSettings(out=str(tmp_path), tile=256)
+    settings = RunSettings(out=str(tmp_path / "maps"), tile=256)
     first = segment_scene(scene, settings)
     before = digests(first.folder)
     second = segment_scene(scene, settings)
@@ -118,7 +118,9 @@ def test_another_model_never_reuses_work(scene: Path, tmp_path: Path) -> None:
 
     assert second.reused == 0
     assert second.key != first.key
-    assert not set(before.values()) & set(digests(second.folder).values())
+    after = digests(second.folder)
+    kept = [name for name in before if before[name] == after[name]]
+    assert kept == ["scene_confidence.qml"]  # a ramp from 0 to 100 %, whatever the model
 
 
 def test_a_changed_scene_is_another_scene(tmp_path: Path) -> None:
