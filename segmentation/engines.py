@@ -14,6 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from segflow.errors import SettingsError
 from segflow.segmentation.devices import choose_device
+from segflow.segmentation.pointwise import replace_pointwise
 from segflow.segmentation.spec import NODATA, ModelSpec
 from segflow.tiling import Window
 
@@ -81,7 +82,7 @@ class TorchEngine:
 
     Convolutions and their normalisations are one, activations lie channels last, and all that
     leaves the device is uint8. In float32 on a CPU a pixel's answer depends neither on the
-    shape of the read around it nor on the batch it is in.
+    shape of the read around it nor on the batch it is in, nor on the number of threads.
 
     Parameters
     ----------
@@ -134,7 +135,10 @@ class TorchEngine:
         self.probabilities = probabilities
         self.preferred_batch = _CUDA_BATCH if self.device.type == "cuda" else 1
         self.seconds = 0.0
-        self._network = fuse(network).to(self.device).to(memory_format=torch.channels_last)
+        fused = fuse(network)
+        if self.device.type == "cpu":
+            fused = replace_pointwise(fused)
+        self._network = fused.to(self.device).to(memory_format=torch.channels_last)
         self._mean = _column([band.mean for band in spec.bands], self.device)
         self._std = _column([band.std for band in spec.bands], self.device)
 
