@@ -41,6 +41,7 @@ def open_cluster(workers: int, scheduler: str | None) -> Iterator[Client]:
         "distributed.admin.system-monitor.disk": False,
         "distributed.admin.system-monitor.gil.enabled": False,
         "distributed.worker.profile.enabled": False,
+        "distributed.scheduler.worker-ttl": None,  # a machine that slept must not drop its own worker
         "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
         "distributed.logging.distributed": "critical",
     }

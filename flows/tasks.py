@@ -2,7 +2,6 @@
 
 import itertools
 import queue
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ Result = TypeVar("Result")
 
 IN_FLIGHT = 2  # tasks per worker thread: one that runs, one that waits
 LOOK_SECONDS = 2.0  # between looks at whether any worker is left
-DESERTED_SECONDS = 60.0  # without any worker, after which the run stops
+DESERTED_LOOKS = 30  # in a row without any worker, after which the run stops
 
 
 def run_bounded(
@@ -59,23 +58,26 @@ def run_bounded(
 
 
 class _Watch:
-    """Notices that a cluster is deserted."""
+    """Notices that a cluster is deserted.
+
+    It counts looks, not seconds: a machine that slept for an hour has not been deserted for one.
+    """
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._seen = time.monotonic()
+        self._empty = 0
 
     def look(self) -> None:
-        """Look whether any worker is there.
+        """Look whether any worker is there; called every `LOOK_SECONDS` while nothing comes.
 
         Raises
         ------
         ClusterError
-            If there has been none for `DESERTED_SECONDS`, or the scheduler is gone.
+            If there was none in `DESERTED_LOOKS` looks in a row, or the scheduler is gone.
         """
-        if self._client.status == "running" and self._client.nthreads():
-            self._seen = time.monotonic()
-        elif self._client.status == "closed" or time.monotonic() - self._seen > DESERTED_SECONDS:
+        alive = self._client.status == "running" and self._client.nthreads()
+        self._empty = 0 if alive else self._empty + 1
+        if self._client.status == "closed" or self._empty > DESERTED_LOOKS:
             msg = "no Dask worker is left: what is done is kept; start workers again and repeat the command"
             raise ClusterError(msg)
 
