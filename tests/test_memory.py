@@ -1,5 +1,6 @@
 """malloc keeps large blocks: the second time they cost no page faults."""
 
+import os
 import subprocess
 import sys
 
@@ -36,7 +37,10 @@ else:
 
 
 def faults(how: str, where: str) -> tuple[str, int]:
-    done = subprocess.run([sys.executable, "-c", SCRIPT, how, where], capture_output=True, text=True, check=True)
+    # Worker processes of earlier tests leave their settings of malloc in this process's environment.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    command = [sys.executable, "-c", SCRIPT, how, where]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     tuned, count = done.stdout.split()
     return tuned, int(count)
 
