@@ -1,10 +1,10 @@
 """Peak memory of a command and everything it starts."""
 
-import os
 import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -70,13 +70,20 @@ def tree_memory(process: psutil.Process) -> int:
 def _watch(child: "subprocess.Popen[bytes]") -> tuple[int, int]:
     """Wait for a process; give its exit code and the peak of its tree [bytes].
 
-    The kernel's figure comes with its end: a peak between two looks, or while it ends, is in it.
+    The kernel's own peak of the program that runs now is looked at too: it holds what came and went
+    between two looks. (What `wait4` tells also holds the memory of the process that started it.)
     """
     process, peak = psutil.Process(child.pid), 0
-    while True:
-        pid, status, usage = os.wait4(child.pid, os.WNOHANG)
-        if pid:
-            child.returncode = os.waitstatus_to_exitcode(status)
-            return child.returncode, max(peak, usage.ru_maxrss * 1024)
-        peak = max(peak, tree_memory(process))
+    while child.poll() is None:
+        peak = max(peak, tree_memory(process), _high_water(child.pid))
         time.sleep(PAUSE)
+    return child.returncode, peak
+
+
+def _high_water(pid: int) -> int:
+    """Give the kernel's peak of resident memory of a running program [bytes]; 0 where it does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
