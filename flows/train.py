@@ -13,14 +13,14 @@ from segflow.flows.progress import Progress, Silence, stage
 from segflow.io.labels import burn_labels, read_label_raster
 from segflow.io.models import write_model_file
 from segflow.io.scenes import describe_scene, gsd, open_scene, select_bands
-from segflow.segmentation.chips import Sample, Tint, measure_bands
 from segflow.segmentation.memory import tune_malloc
 from segflow.segmentation.metrics import Counts, Scores
 from segflow.segmentation.networks import Network, build_network
 from segflow.segmentation.probe import guarantee_for, probe_network
 from segflow.segmentation.rounding import measure_bfloat16_changes
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
-from segflow.segmentation.training import Epoch, Schedule, count_samples, set_up, train_network
+from segflow.segmentation.training.chips import Sample, Tint, measure_bands
+from segflow.segmentation.training.loop import Epoch, Schedule, count_samples, set_up, train_network
 from segflow.segmentation.weights import pack_weights
 
 _DIGITS = 4  # of scores in a spec

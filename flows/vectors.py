@@ -9,9 +9,9 @@ from segflow.flows.plan import RunPlan
 from segflow.flows.progress import Progress, stage
 from segflow.io.geopackage import GeoPackageWriter, VectorLayer
 from segflow.io.maps import read_blocks
-from segflow.segmentation.polygons import Block, PolygonTable, polygonise
 from segflow.segmentation.spec import ClassSpec
 from segflow.segmentation.summary import MapSummary
+from segflow.segmentation.vectors.polygons import Block, PolygonTable, polygonise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from segflow.segmentation.chips import Sample
 from segflow.segmentation.engines import TorchEngine
 from segflow.segmentation.spec import ModelSpec
+from segflow.segmentation.training.chips import Sample
 
 
 def measure_bfloat16_changes(network: nn.Module, spec: ModelSpec, samples: Sequence[Sample]) -> float:

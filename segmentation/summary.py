@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from segflow.segmentation.geodesy import Ground
 from segflow.segmentation.spec import NODATA
+from segflow.segmentation.vectors.geodesy import Ground
 from segflow.tiling import Grid, Span, Window
 
 VALUES = 256  # of a uint8 raster

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from segflow.segmentation.components import Sides, find_components
+from segflow.segmentation.vectors.components import Sides, find_components
 
 Raster = NDArray[np.uint8]
 

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from segflow.errors import TrainingError
-from segflow.segmentation.chips import Sample
-from segflow.segmentation.decision import add_biases, count_logits, fit_biases
 from segflow.segmentation.metrics import Scores
+from segflow.segmentation.training.chips import Sample
+from segflow.segmentation.training.decision import add_biases, count_logits, fit_biases
 
 
 def scenes(shift: float, seed: int = 0) -> tuple[list[np.ndarray], list[Sample]]:

@@ -9,8 +9,8 @@ from torch import nn
 
 from segflow.errors import SettingsError
 from segflow.segmentation.engines import TorchEngine, choose_precision, fuse
+from segflow.segmentation.networks.unet import UNet
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
-from segflow.segmentation.unet import UNet
 from segflow.tiling import Span, TileGrid, Window
 
 SPEC = ModelSpec(

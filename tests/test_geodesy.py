@@ -7,7 +7,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Proj, Transformer
 
-from segflow.segmentation.geodesy import Ground
+from segflow.segmentation.vectors.geodesy import Ground
 from segflow.tiling import Grid
 
 SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1]])

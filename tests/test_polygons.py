@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from segflow.errors import SettingsError
-from segflow.segmentation.polygons import Block, PolygonTable, polygonise
-from segflow.segmentation.ragged import ends_of, portions
+from segflow.segmentation.vectors.polygons import Block, PolygonTable, polygonise
+from segflow.segmentation.vectors.ragged import ends_of, portions
 from segflow.tiling import Grid, Span, Window
 
 NODATA = 255

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from segflow.errors import ModelError
+from segflow.segmentation.networks.unet import UNet
 from segflow.segmentation.probe import Probe, guarantee_for, measure_worst_difference, probe_network
-from segflow.segmentation.unet import UNet
 
 
 class GloballyPooled(nn.Module):

@@ -17,12 +17,12 @@ from segflow.errors import SceneError, TrainingError
 from segflow.flows.models import find_model
 from segflow.flows.train import read_samples, split_scenes, train_model
 from segflow.io.models import model_digest, read_model_file
-from segflow.segmentation.chips import Sample, Tint, measure_bands, random_chips, turn_chip
-from segflow.segmentation.decision import scene_logits
 from segflow.segmentation.metrics import Scores
 from segflow.segmentation.networks import build_network
 from segflow.segmentation.spec import BandSpec, ModelSpec
-from segflow.segmentation.training import Epoch, Schedule, count_samples, train_network
+from segflow.segmentation.training.chips import Sample, Tint, measure_bands, random_chips, turn_chip
+from segflow.segmentation.training.decision import scene_logits
+from segflow.segmentation.training.loop import Epoch, Schedule, count_samples, train_network
 from segflow.segmentation.weights import restore_network
 
 STILL = Tint(gain=0, band_gain=0, haze=0, band_haze=0)

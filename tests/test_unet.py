@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from segflow.segmentation.unet import UNet
+from segflow.segmentation.networks.unet import UNet
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (48, 80), (160, 32)])

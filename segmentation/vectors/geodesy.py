@@ -24,7 +24,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-from segflow.segmentation.ragged import ends_of, portions, spread
+from segflow.segmentation.vectors.ragged import ends_of, portions, spread
 from segflow.tiling import Grid
 
 SEGMENT = 250.0  # m; straight lines of the grid stray from those of the equal-area plane by at most 1 mm on it

@@ -14,10 +14,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from segflow.segmentation.boundaries import DOWN, LEFT, RIGHT, UP, stretches
-from segflow.segmentation.components import NODATA, Statistics, join, mark
-from segflow.segmentation.pieces import Pieces, link
-from segflow.segmentation.tracing import NO_PART, Outlines, Rim, TracedBlock
+from segflow.segmentation.vectors.boundaries import DOWN, LEFT, RIGHT, UP, stretches
+from segflow.segmentation.vectors.components import NODATA, Statistics, join, mark
+from segflow.segmentation.vectors.pieces import Pieces, link
+from segflow.segmentation.vectors.tracing import NO_PART, Outlines, Rim, TracedBlock
 from segflow.tiling import Span, Window
 
 

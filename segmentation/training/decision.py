@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from segflow.errors import TrainingError
-from segflow.segmentation.chips import Sample, normalise
 from segflow.segmentation.metrics import Counts, Scores, confusion
 from segflow.segmentation.spec import NODATA, BandSpec
+from segflow.segmentation.training.chips import Sample, normalise
 
 Floats = npt.NDArray[np.float32]
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, depth_first_order
 
-from segflow.segmentation.ragged import ends_of
+from segflow.segmentation.vectors.ragged import ends_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

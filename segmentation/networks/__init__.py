@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from segflow.errors import ModelError
-from segflow.segmentation.unet import UNet
+from segflow.segmentation.networks.unet import UNet
 
 Network = nn.Module  # for those who hold a network and never look inside
 

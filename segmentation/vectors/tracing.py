@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segflow.segmentation.boundaries import trace_boundaries
-from segflow.segmentation.components import Sides, Statistics, find_components, mark
-from segflow.segmentation.pieces import Pieces
+from segflow.segmentation.vectors.boundaries import trace_boundaries
+from segflow.segmentation.vectors.components import Sides, Statistics, find_components, mark
+from segflow.segmentation.vectors.pieces import Pieces
 from segflow.tiling import Window
 
 NO_PART = -1

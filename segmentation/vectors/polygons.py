@@ -14,12 +14,12 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from segflow.errors import SettingsError
-from segflow.segmentation.components import NODATA
-from segflow.segmentation.geodesy import Ground
-from segflow.segmentation.seams import Seams
-from segflow.segmentation.simplification import simplify
-from segflow.segmentation.tables import PolygonTable, build_polygons
-from segflow.segmentation.tracing import Block, Outlines, trace_block
+from segflow.segmentation.vectors.components import NODATA
+from segflow.segmentation.vectors.geodesy import Ground
+from segflow.segmentation.vectors.seams import Seams
+from segflow.segmentation.vectors.simplification import simplify
+from segflow.segmentation.vectors.tables import PolygonTable, build_polygons
+from segflow.segmentation.vectors.tracing import Block, Outlines, trace_block
 from segflow.tiling import Grid
 
 __all__ = ["Block", "PolygonTable", "polygonise"]

@@ -16,10 +16,10 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from segflow.errors import TrainingError
-from segflow.segmentation.chips import Sample, Tint, random_chips
-from segflow.segmentation.decision import add_biases, count_logits, fit_biases, scene_logits
 from segflow.segmentation.metrics import Counts, Scores
 from segflow.segmentation.spec import NODATA, BandSpec
+from segflow.segmentation.training.chips import Sample, Tint, random_chips
+from segflow.segmentation.training.decision import add_biases, count_logits, fit_biases, scene_logits
 
 _WARM_UP = 0.15  # share of all steps in which the learning rate rises
 _LARGEST_GRADIENT = 5.0  # norm; a rare steep step must not spoil the average

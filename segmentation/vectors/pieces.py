@@ -6,8 +6,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from segflow.segmentation.ragged import ends_of, spread
-from segflow.segmentation.trails import follow
+from segflow.segmentation.vectors.ragged import ends_of, spread
+from segflow.segmentation.vectors.trails import follow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,10 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from segflow.segmentation.geodesy import Ground, world
-from segflow.segmentation.pieces import Pieces, corner_key
-from segflow.segmentation.ragged import ends_of, portions, spread
-from segflow.segmentation.tracing import Outlines
+from segflow.segmentation.vectors.geodesy import Ground, world
+from segflow.segmentation.vectors.pieces import Pieces, corner_key
+from segflow.segmentation.vectors.ragged import ends_of, portions, spread
+from segflow.segmentation.vectors.tracing import Outlines
 from segflow.tiling import Grid
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from segflow.segmentation.geodesy import Ground, world
-from segflow.segmentation.ragged import ends_of
-from segflow.segmentation.tables import PolygonTable, grouped
+from segflow.segmentation.vectors.geodesy import Ground, world
+from segflow.segmentation.vectors.ragged import ends_of
+from segflow.segmentation.vectors.tables import PolygonTable, grouped
 from segflow.tiling import Grid
 
 

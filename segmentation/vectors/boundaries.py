@@ -14,7 +14,7 @@ right-hand side, so that outlines run clockwise on the screen and holes against 
 3. At most one edge of each direction starts in a corner, so a lookup by (direction, corner) gives
    the next edge; following it gives rings.
 
-Two things are left to `segflow.segmentation.seams`, where boundaries end as chains: edges on a side
+Two things are left to `segflow.segmentation.vectors.seams`, where boundaries end as chains: edges on a side
 that another block continues, and corners in which two components of one class meet diagonally
 and other blocks may yet make them one.
 """
@@ -24,9 +24,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from segflow.segmentation.components import Sides
-from segflow.segmentation.pieces import Pieces
-from segflow.segmentation.trails import follow
+from segflow.segmentation.vectors.components import Sides
+from segflow.segmentation.vectors.pieces import Pieces
+from segflow.segmentation.vectors.trails import follow
 
 # Directions in clockwise order on the screen, so that the next one is a right turn.
 RIGHT, DOWN, LEFT, UP = range(4)

@@ -1,0 +1,1 @@
+"""Labels to vectors: polygons and centrelines that know no tiles."""
