@@ -15,6 +15,7 @@ from segflow.configs.loader import load_settings, read_mapping
 from segflow.errors import SettingsError
 
 DATA_VARIABLE = "SEGFLOW_DATA"  # the one setting that differs between machines
+PROJECT_FILE = "project.yaml"  # the settings of a folder made by `segflow project init`
 
 Positive = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0)]
@@ -30,6 +31,37 @@ class ClassSettings:
     name: str
     colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
     geometry: Literal["polygon", "line", "none"] = "polygon"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitSettings:
+    """How labelled scenes are divided where `validation` and `test` name none.
+
+    Attributes
+    ----------
+    by
+        ``scene``: each scene serves one part; ``block``: each square of a scene does.
+    validation, test
+        Shares of the scenes or blocks; each part gets at least one.
+    seed
+        Of the hash that deals them out.
+    block
+        Side of a block [px].
+    buffer
+        Labelled pixels of different parts lie farther apart than this [px]; None: the network's dependency.
+    """
+
+    by: Literal["scene", "block"] = "scene"
+    validation: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    seed: Annotated[int, Field(ge=0)] = 0
+    block: Positive = 512
+    buffer: Annotated[int, Field(ge=0)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.validation + self.test >= 1:
+            msg = f"shares of validation and test must leave some for training, got {self.validation} + {self.test}"
+            raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +83,9 @@ class TrainSettings:
         and the value where no polygon lies (255: ignored).
     validation, test
         Names of the scenes that choose the best epoch, and of those that are scored at the end
-        and seen by nothing before; all others are learnt from.
+        and seen by nothing before; all others are learnt from. Both or none.
+    split
+        How the scenes are divided where `validation` and `test` name none.
     bands, bands_chosen
         Names of the model's bands, and the bands of the scenes they are, by number or name, where names do not tell.
     scaling
@@ -92,16 +126,17 @@ class TrainSettings:
     scenes: str = "images/*.tif"
     labels: str = "labels"
     class_field: str | None = None
-    class_values: dict[str, int] = field(default_factory=dict)
+    class_values: dict[str | int, int] = field(default_factory=dict)
     background: Annotated[int, Field(ge=0, le=255)] = 0
-    validation: Annotated[tuple[str, ...], Field(min_length=1)]
-    test: Annotated[tuple[str, ...], Field(min_length=1)]
     bands: Annotated[tuple[str, ...], Field(min_length=1)]
     bands_chosen: tuple[int | str, ...] | None = None
     scaling: dict[str, tuple[float, Rate]] = field(default_factory=dict)
     classes: Annotated[tuple[ClassSettings, ...], Field(min_length=2)]
     gsd: Rate
     gsd_range: tuple[Rate, Rate]
+    validation: Annotated[tuple[str, ...], Field(min_length=1)] = ()
+    test: Annotated[tuple[str, ...], Field(min_length=1)] = ()
+    split: SplitSettings = field(default_factory=SplitSettings)
     network: str = "unet"
     arguments: dict[str, Any] = field(default_factory=dict)
     margin: Annotated[int, Field(ge=0)] | None = None
@@ -127,6 +162,9 @@ class TrainSettings:
     out: str
 
     def __post_init__(self) -> None:
+        if bool(self.validation) != bool(self.test):
+            msg = "`validation` and `test` must both name scenes, or none of them: then `split` divides the scenes"
+            raise ValueError(msg)
         both = sorted(set(self.validation) & set(self.test))
         if both:
             msg = f"scenes must not serve both validation and test: {', '.join(both)}"
@@ -145,12 +183,12 @@ def load_training(
     *,
     environment: Mapping[str, str] | None = None,
 ) -> TrainSettings:
-    """Give the settings in a YAML file, or in the shipped one of that name.
+    """Give the settings in a YAML file, in a project's folder, or in the shipped file of that name.
 
     Parameters
     ----------
     config
-        Path of a YAML file, or the name of a shipped model.
+        Path of a YAML file or of a folder with a `project.yaml`, or the name of a shipped model.
     assign
         ``KEY=VALUE`` texts that override lines of the file; the value is YAML.
     environment
@@ -174,6 +212,8 @@ def load_training(
 
 
 def _find_config(config: str | os.PathLike[str]) -> Path:
+    if Path(config).is_dir():
+        return Path(config) / PROJECT_FILE
     shipped = Path(str(files("segflow.configs"))) / f"{config}.yaml"
     return shipped if not Path(config).exists() and shipped.is_file() else Path(config)
 

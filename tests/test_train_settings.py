@@ -61,6 +61,9 @@ def test_what_is_set_overrides_the_file(config: Path) -> None:
         ("epochs: 0", "'epochs'"),
         ("chip: big", "'chip'"),
         ("test: [b]", "both validation and test: b"),
+        ("test:", "'test'"),
+        ("split: {validation: 0.5, test: 0.5}", "leave some for training"),
+        ("split: {by: chip}", "'split'"),
         ("gsd: 30", "must hold gsd 30"),
         ("gsd_range: [8]", "gsd_range"),
         ('classes: [{value: 1, name: x, colour: "#000000"}, {value: 2, name: y, colour: "#ffffff"}]', "count from 0"),
@@ -80,11 +83,21 @@ def test_wrong_settings_are_named(config: Path, lines: str, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_validation_without_test_is_refused(config: Path) -> None:
+    config.write_text(MINIMAL.replace("test: [a]", ""))
+    with pytest.raises(SettingsError, match="both name scenes, or none"):
+        load_training(config, environment={})
+
+
+def test_a_folder_with_a_project_is_a_config(config: Path, tmp_path: Path) -> None:
+    config.rename(tmp_path / "project.yaml")
+
+    assert load_training(tmp_path, environment={}).name == "toy"
+
+
 def test_missing_settings_are_named_at_once(config: Path) -> None:
     config.write_text("name: toy")
-    with pytest.raises(
-        SettingsError, match="settings are missing: validation, test, bands, classes, gsd, gsd_range, out"
-    ):
+    with pytest.raises(SettingsError, match="settings are missing: bands, classes, gsd, gsd_range, out"):
         load_training(config, environment={})
 
 
