@@ -12,7 +12,10 @@ import yaml
 from pydantic import Field
 
 from segflow.configs.loader import load_settings, read_mapping
+from segflow.configs.split import SplitSettings
 from segflow.errors import SettingsError
+
+__all__ = ["ClassSettings", "SplitSettings", "TrainSettings", "load_training"]
 
 DATA_VARIABLE = "SEGFLOW_DATA"  # the one setting that differs between machines
 PROJECT_FILE = "project.yaml"  # the settings of a folder made by `segflow project init`
@@ -20,6 +23,8 @@ PROJECT_FILE = "project.yaml"  # the settings of a folder made by `segflow proje
 Positive = Annotated[int, Field(gt=0)]
 Rate = Annotated[float, Field(gt=0)]
 Spread = Annotated[float, Field(ge=0, le=2)]
+Chance = Annotated[float, Field(ge=0, le=1)]
+Term = Literal["cross-entropy", "focal", "dice", "lovasz"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
@@ -31,37 +36,6 @@ class ClassSettings:
     name: str
     colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
     geometry: Literal["polygon", "line", "none"] = "polygon"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SplitSettings:
-    """How labelled scenes are divided where `validation` and `test` name none.
-
-    Attributes
-    ----------
-    by
-        ``scene``: each scene serves one part; ``block``: each square of a scene does.
-    validation, test
-        Shares of the scenes or blocks; each part gets at least one.
-    seed
-        Of the hash that deals them out.
-    block
-        Side of a block [px].
-    buffer
-        Labelled pixels of different parts lie farther apart than this [px]; None: the network's dependency.
-    """
-
-    by: Literal["scene", "block"] = "scene"
-    validation: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    test: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    seed: Annotated[int, Field(ge=0)] = 0
-    block: Positive = 512
-    buffer: Annotated[int, Field(ge=0)] | None = None
-
-    def __post_init__(self) -> None:
-        if self.validation + self.test >= 1:
-            msg = f"shares of validation and test must leave some for training, got {self.validation} + {self.test}"
-            raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +54,7 @@ class TrainSettings:
         A folder of label rasters that are named like the scenes and lie on their grids, or a vector file.
     class_field, class_values, background
         For a vector file: its field with the class, the class value of each entry of that field,
-        and the value where no polygon lies (255: ignored).
+        and the value where no polygon lies; 255, the default: unlabelled land is ignored.
     validation, test
         Names of the scenes that choose the best epoch, and of those that are scored at the end
         and seen by nothing before; all others are learnt from. Both or none.
@@ -98,20 +72,43 @@ class TrainSettings:
         Name of a network and what its builder takes.
     margin, core
         Margin [px], None: as much as exact tiling needs; side of a tile's core [px].
-    epochs, chips_per_epoch, batch, chip
-        Length of training; side of a chip [px].
-    learning_rate, weight_decay, label_smoothing, averaging
-        Optimiser, loss and moving average of the weights.
+    start
+        Name or path of the model to start from, of the same network and bands; None: random weights.
+    epochs, chips_per_epoch, batch, chip, accumulate
+        Length of training; side of a chip [px]; batches per step of the optimiser.
+    patience
+        Epochs without a better validation score after which training stops; None: never.
+    sampling
+        ``uniform``: every place is as likely; ``balanced``: every class is, however rare.
+    allow_unseen
+        Whether a class may have no labelled pixel to learn from.
+    optimiser, learning_rate, momentum, weight_decay, bias_rate, bias_decay
+        Optimiser; factor on the learning rate of biases, and whether they decay. Momentum is SGD's.
+    schedule
+        How the learning rate goes from `learning_rate` (one-cycle: from a 25th, up to it) towards 0.
+    clip
+        Largest norm of a gradient; None: any.
+    loss, class_weights, label_smoothing, focal_gamma, loss_reduction
+        Terms of the loss with their weights; weights of the classes in cross-entropy and focal loss;
+        whether these two are means over the pixels, or sums as in the FCN paper.
+    averaging
+        Decay of the moving average of the weights per step: what is validated and kept.
     mixed_precision
-        Whether the forward pass of training runs in bfloat16.
-    fit_bias
-        Whether biases between the classes are fitted on the validation scenes.
+        Whether the forward pass of training runs in half precision: true takes bfloat16.
+    fit_bias, fit_temperature
+        Whether biases between the classes, and the temperature of the confidence, are fitted on validation.
     turn
-        Whether chips are turned and mirrored.
+        Whether chips are turned and mirrored: the eight symmetries of a square.
+    rotate, scale
+        Largest angle of a random rotation [°], and largest change of scale: 0.1 zooms by 0.9 to 1.1.
     gain, band_gain, haze, band_haze
         Random light per chip: standard deviations of log gains and of summands [std of the band].
-    seed, threads
-        Of all randomness; threads of the CPU, None: all.
+    cutout, cutmix
+        Chances that a chip gets a hole, and that a part of it comes from another chip.
+    seed, threads, device
+        Of all randomness; threads of the CPU, None: all; ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
+    logs
+        Folder for log, TensorBoard events and checkpoints; None: `out` with ``.training`` for its suffix.
     notes
         What else should stand in the model: baselines, sources.
     out
@@ -141,23 +138,45 @@ class TrainSettings:
     arguments: dict[str, Any] = field(default_factory=dict)
     margin: Annotated[int, Field(ge=0)] | None = None
     core: Positive = 1024
+    start: str | None = None
     epochs: Positive = 40
     chips_per_epoch: Positive = 320
     batch: Positive = 16
     chip: Positive = 256
+    accumulate: Positive = 1
+    patience: Positive | None = None
+    sampling: Literal["uniform", "balanced"] = "uniform"
+    allow_unseen: bool = False
+    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: Rate = 2e-3
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    bias_rate: Rate = 1.0
+    bias_decay: bool = True
+    schedule: Literal["one-cycle", "cosine", "poly", "constant"] = "one-cycle"
+    clip: Rate | None = 5.0
+    loss: dict[Term, Rate] = field(default_factory=lambda: {"cross-entropy": 1.0})
+    class_weights: Literal["none", "balanced"] | tuple[Rate, ...] = "none"
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0
+    loss_reduction: Literal["mean", "sum"] = "mean"
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    mixed_precision: bool = False
+    mixed_precision: bool | Literal["bfloat16", "float16"] = False
     fit_bias: bool = False
+    fit_temperature: bool = True
     turn: bool = True
+    rotate: Annotated[float, Field(ge=0, le=45)] = 0.0
+    scale: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     gain: Spread = 0.1
     band_gain: Spread = 0.05
     haze: Spread = 0.1
     band_haze: Spread = 0.05
+    cutout: Chance = 0.0
+    cutmix: Chance = 0.0
     seed: Annotated[int, Field(ge=0)] = 0
     threads: Positive | None = None
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    logs: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)
     out: str
 
@@ -174,6 +193,27 @@ class TrainSettings:
             raise ValueError(msg)
         if self.gsd_range[0] > self.gsd or self.gsd > self.gsd_range[1]:
             msg = f"gsd_range {self.gsd_range} must hold gsd {self.gsd}"
+            raise ValueError(msg)
+        self._check_loss()
+
+    @property
+    def log_folder(self) -> Path:
+        """The folder of log, TensorBoard events and checkpoints."""
+        return Path(self.logs) if self.logs is not None else Path(self.out).with_suffix(".training")
+
+    def _check_loss(self) -> None:
+        if not self.loss:
+            msg = "loss names no term: needs at least one, such as {cross-entropy: 1}"
+            raise ValueError(msg)
+        if isinstance(self.class_weights, tuple) and len(self.class_weights) != len(self.classes):
+            msg = f"class_weights has {len(self.class_weights)} entries, but there are {len(self.classes)} classes"
+            raise ValueError(msg)
+        areas = sorted({"dice", "lovasz"} & self.loss.keys())
+        if self.loss_reduction == "sum" and areas:
+            msg = f"loss_reduction sum is for sums over pixels, which {' and '.join(areas)} are not"
+            raise ValueError(msg)
+        if self.label_smoothing and "cross-entropy" not in self.loss:
+            msg = "label_smoothing is part of cross-entropy, which `loss` does not name: set it to 0"
             raise ValueError(msg)
 
 
