@@ -1,29 +1,81 @@
 """Labels on a scene's grid: from a raster that lies on it, or burnt from polygons of any CRS."""
 
 import os
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import geopandas
 import numpy as np
-import numpy.typing as npt
-from pyogrio import read_info
-from pyogrio.errors import DataSourceError
-from rasterio.features import rasterize
 
 from segflow.errors import SceneError
+from segflow.io.label_fields import ClassValues
+from segflow.io.label_polygons import IGNORE, LabelPolygons, Labels, read_label_polygons
+from segflow.io.scene_info import SceneInfo
 from segflow.io.scenes import describe_scene, open_scene
-from segflow.tiling import Grid
+from segflow.tiling import Grid, Window
 
-Labels = npt.NDArray[np.uint8]  # (height, width), class values
+__all__ = [
+    "IGNORE",
+    "LabelPolygons",
+    "LabelRaster",
+    "Labels",
+    "burn_labels",
+    "open_label_raster",
+    "read_label_polygons",
+    "read_label_raster",
+    "same_grid",
+]
 
-IGNORE = 255
 _ALIGNED = 0.01  # px; transforms that differ by less are the same grid written twice
 
 
-def read_label_raster(path: str | os.PathLike[str], grid: Grid, values: Sequence[int]) -> Labels:
-    """Give the labels in a raster on the grid of its scene.
+class LabelRaster:
+    """A raster of class values on the grid of its scene, read window by window.
+
+    Attributes
+    ----------
+    notes
+        What the user should know, a line each.
+    """
+
+    def __init__(self, info: SceneInfo, values: Sequence[int], mapping: Mapping[int, int]) -> None:
+        self.notes: tuple[str, ...] = ()
+        self._info = info
+        self._values = set(values)
+        self._mapping = mapping
+
+    def read(self, window: Window) -> Labels:
+        """Give the labels of the pixels in a window; 255 where the raster holds no data.
+
+        Returns
+        -------
+        (height, width) uint8 array
+
+        Raises
+        ------
+        SceneError
+            If they cannot be read, or hold a value that is no class.
+        """
+        with open_scene(self._info.path, (self._info.bands[0].number,)) as raster:
+            pixels, valid = raster.read_window(window)
+        labels = np.where(valid, _wide(pixels[0]), IGNORE)
+        for value, meant in self._mapping.items():
+            labels[valid & (pixels[0] == value)] = meant
+        counts = dict(zip(*(array.tolist() for array in np.unique(labels, return_counts=True)), strict=True))
+        unknown = [f"{value:g} ({counts[value]:,} px)" for value in counts if value not in {*self._values, IGNORE}]
+        if unknown:
+            classes = ", ".join(map(str, sorted(self._values)))
+            msg = (
+                f"labels {self._info.path} hold {', '.join(unknown)}, but the classes are {classes}: "
+                "map them with class_values (255 ignores)"
+            )
+            raise SceneError(msg)
+        return labels.astype(np.uint8)
+
+
+def open_label_raster(
+    path: str | os.PathLike[str], grid: Grid, values: Sequence[int], mapping: Mapping[int, int] | None = None
+) -> LabelRaster:
+    """Give the labels in a raster on the grid of its scene, still unread.
 
     Parameters
     ----------
@@ -33,32 +85,35 @@ def read_label_raster(path: str | os.PathLike[str], grid: Grid, values: Sequence
         The scene's grid.
     values
         Class values that may occur.
-
-    Returns
-    -------
-    (height, width) uint8 array
-        255 where the raster holds no data.
+    mapping
+        Class value by value of the raster, where they differ; 255 ignores.
 
     Raises
     ------
     SceneError
-        If it cannot be read, lies on another grid, or holds another value.
+        If it cannot be opened, has several bands, or lies on another grid.
     """
     info = describe_scene(path)
     if len(info.bands) != 1:
         msg = f"labels {path} have {len(info.bands)} bands, but need one of class values: choose the right file"
         raise SceneError(msg)
     if not same_grid(info.grid, grid):
-        msg = f"labels {path} lie on another grid than their scene: warp them to its size, transform and CRS"
+        msg = f"labels {path} lie on another grid than their scene ({_difference(info.grid, grid)}): warp them to it"
         raise SceneError(msg)
-    with open_scene(path, (info.bands[0].number,)) as raster:
-        pixels, valid = raster.read_window(grid.window)
-    found = set(np.unique(pixels[0][valid]).tolist()) - {IGNORE}
-    if not found <= set(values):
-        unknown = ", ".join(f"{value:g}" for value in sorted(found - set(values)))
-        msg = f"labels {path} hold {unknown}, but the classes are {', '.join(map(str, values))}: map them first"
-        raise SceneError(msg)
-    return np.where(valid, pixels[0], IGNORE).astype(np.uint8)
+    return LabelRaster(info, values, mapping or {})
+
+
+def read_label_raster(
+    path: str | os.PathLike[str], grid: Grid, values: Sequence[int], mapping: Mapping[int, int] | None = None
+) -> Labels:
+    """Give all labels in a raster on the grid of its scene; parameters and errors as in `open_label_raster`.
+
+    Returns
+    -------
+    (height, width) uint8 array
+        255 where the raster holds no data.
+    """
+    return open_label_raster(path, grid, values, mapping).read(grid.window)
 
 
 def burn_labels(
@@ -66,91 +121,48 @@ def burn_labels(
     grid: Grid,
     *,
     field: str,
-    values: Mapping[str, int],
+    values: ClassValues,
     background: int = 0,
 ) -> Labels:
-    """Give the labels that polygons make on the grid of a scene.
+    """Give the labels that polygons make on the grid of a scene; parameters and errors as in `read_label_polygons`.
 
     A pixel belongs to the polygon that its centre lies in, of several to the last in the file.
 
-    Parameters
-    ----------
-    path
-        A vector file with a CRS; polygons far from the scene are left out.
-    grid
-        The scene's grid, with a CRS.
-    field
-        The field that says a polygon's class.
-    values
-        Class value of each entry of that field.
-    background
-        Value where no polygon lies; 255 ignores those pixels.
-
-    Raises
-    ------
-    SceneError
-        If the file cannot be read, lacks field or CRS, holds other classes, or misses the scene.
+    Returns
+    -------
+    (height, width) uint8 array
     """
-    if grid.crs is None:
-        msg = f"labels {path} cannot be placed, because the scene has no CRS: use label rasters or set its CRS"
-        raise SceneError(msg)
-    frame = _read_frame(path, grid, field)
-    classes = frame[field].astype(str)
-    unknown = sorted(set(classes) - set(values))
-    if unknown:
-        msg = f"labels {path}: field {field!r} holds {', '.join(unknown)}, known are {', '.join(values)}: map them too"
-        raise SceneError(msg)
-    shapes = [(shape, values[name]) for shape, name in zip(frame.geometry, classes, strict=True)]
-    return np.asarray(
-        rasterize(shapes, out_shape=grid.shape, fill=background, transform=grid.transform, dtype="uint8"), np.uint8
-    )
+    polygons = read_label_polygons(os.fspath(path), grid, field=field, values=values, names={}, background=background)
+    return polygons.read(grid.window)
 
 
 def same_grid(one: Grid, other: Grid) -> bool:
     """Tell whether two rasters have the same pixels; a missing CRS agrees with any."""
+    return one.shape == other.shape and _same_crs(one, other) and _offset(one, other) < _ALIGNED
+
+
+def _same_crs(one: Grid, other: Grid) -> bool:
+    return None in {one.crs, other.crs} or bool(geopandas.GeoSeries(crs=one.crs).crs == other.crs)
+
+
+def _offset(one: Grid, other: Grid) -> float:
+    """Give the largest distance between corners, along an axis [px of the first]."""
+    expected = ((0, 0), (one.width, 0), (one.width, one.height), (0, one.height))
+    corners = [tuple(~one.transform @ corner) for corner in other.corners]
+    return float(np.abs(np.subtract(corners, expected)).max())
+
+
+def _difference(one: Grid, other: Grid) -> str:
+    """Say in what a grid differs from a scene's."""
     if one.shape != other.shape:
-        return False
-    if None not in {one.crs, other.crs} and geopandas.GeoSeries(crs=one.crs).crs != other.crs:
-        return False
-    corners = (~other.transform * corner for corner in one.corners)
-    expected = ((0, 0), (other.width, 0), (other.width, other.height), (0, other.height))
-    return all(
-        abs(x - column) < _ALIGNED and abs(y - row) < _ALIGNED
-        for (x, y), (column, row) in zip(corners, expected, strict=True)
-    )
+        return f"{one.width} × {one.height} px instead of {other.width} × {other.height}"
+    if not _same_crs(one, other):
+        return "another CRS"
+    return f"up to {_offset(other, one):.3g} px off"
 
 
-def _read_frame(path: str | os.PathLike[str], grid: Grid, field: str) -> geopandas.GeoDataFrame:
-    """Read the polygons that meet the scene, in its CRS."""
-    if not Path(path).is_file():
-        msg = f"labels {path} do not exist: check the path"
-        raise SceneError(msg)
-    left, bottom, right, top = grid.bounds
-    box = geopandas.GeoSeries.from_wkt(
-        [f"POLYGON(({left} {bottom},{right} {bottom},{right} {top},{left} {top},{left} {bottom}))"], crs=grid.crs
-    )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of drivers about fields that are not read
-            frame = geopandas.read_file(path, mask=box.segmentize(max(right - left, top - bottom) / 32))
-    except (DataSourceError, OSError, ValueError, RuntimeError) as error:
-        msg = f"labels {path} cannot be read ({' '.join(str(error).split())}): give a vector file such as .shp or .gpkg"
-        raise SceneError(msg) from error
-    if field not in frame.columns:
-        msg = f"labels {path} have no field {field!r}, only {', '.join(map(str, frame.columns))}: set class_field"
-        raise SceneError(msg)
-    if frame.crs is None:
-        msg = f"labels {path} have no CRS: add one (a .prj file beside a shapefile)"
-        raise SceneError(msg)
-    if frame.empty and _miss(box, path):
-        msg = f"labels {path} miss the scene, which spans {grid.bounds}: check both coordinate systems"
-        raise SceneError(msg)
-    return frame.to_crs(grid.crs)
-
-
-def _miss(box: geopandas.GeoSeries, path: str | os.PathLike[str]) -> bool:
-    """Tell whether the scene lies outside all labels; between them it may well hold none."""
-    info = read_info(path, force_total_bounds=True)
-    left, bottom, right, top = info["total_bounds"]
-    x0, y0, x1, y1 = box.to_crs(info["crs"]).total_bounds
-    return bool(x1 < left or right < x0 or y1 < bottom or top < y0)
+def _wide(
+    values: np.ndarray[tuple[int, int], np.dtype[np.generic]],
+) -> np.ndarray[tuple[int, int], np.dtype[np.generic]]:
+    """Give values in a type that 255 fits into."""
+    return values.astype(np.int16) if values.dtype == np.int8 else values

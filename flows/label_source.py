@@ -1,0 +1,117 @@
+"""The labels of a scene, wherever the settings say they are: in a folder of rasters or vector files, or in one file."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from segflow.configs.training import TrainSettings
+from segflow.errors import SceneError, TrainingError
+from segflow.io.label_polygons import IGNORE, LabelPolygons, read_label_polygons
+from segflow.io.labels import LabelRaster, open_label_raster
+from segflow.io.scenes import describe_scene
+from segflow.io.vector_source import LabelsElsewhereError
+from segflow.tiling import Grid, Span, Window
+
+SceneLabels = LabelPolygons | LabelRaster
+
+_RASTERS = (".tif", ".tiff", ".TIF", ".TIFF")
+_VECTORS = (".gpkg", ".shp", ".geojson", ".json", ".fgb")
+_SIDE = 1024  # px; of the windows that labels are counted in
+
+
+def find_scenes(settings: TrainSettings) -> dict[str, Path]:
+    """Give the scenes that the settings name, by name, sorted.
+
+    Raises
+    ------
+    SceneError
+        If there are none, or two of one name.
+    """
+    folder = Path(settings.data)
+    paths = sorted(folder.glob(settings.scenes))
+    if not paths:
+        msg = f"{folder / settings.scenes} matches no scene: set `data` to the folder of the training data"
+        raise SceneError(msg)
+    found: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in found:
+            msg = f"{found[path.stem]} and {path} have one name: rename one, scenes are told apart by their names"
+            raise SceneError(msg)
+        found[path.stem] = path
+    return found
+
+
+def open_labels(scene: Path, grid: Grid, settings: TrainSettings) -> SceneLabels | None:
+    """Give the labels of a scene, still to be burnt or read; None if it has none.
+
+    Raises
+    ------
+    SceneError
+        If they cannot be read or do not fit; `LabelsElsewhereError` if the scene lies outside all polygons.
+    TrainingError
+        If they are polygons and no field is named that says their class.
+    """
+    path = _find_labels(scene, settings)
+    if path is None:
+        return None
+    values = [entry.value for entry in settings.classes]
+    if path.endswith(_RASTERS):
+        return open_label_raster(path, grid, values, _raster_mapping(settings.class_values, path))
+    if settings.class_field is None:
+        msg = f"labels {path} are polygons, so `class_field` (and `class_values`) must say which class each one is"
+        raise TrainingError(msg)
+    labels = read_label_polygons(
+        path,
+        grid,
+        field=settings.class_field,
+        values=settings.class_values,
+        names={entry.name: entry.value for entry in settings.classes},
+        background=settings.background,
+    )
+    return labels if len(labels.values) or settings.background != IGNORE else None
+
+
+def labels_exist(scene: Path, settings: TrainSettings) -> bool:
+    """Tell whether a scene has labels; False too where all polygons lie elsewhere.
+
+    Raises
+    ------
+    SegflowError
+        As in `open_labels`.
+    """
+    try:
+        return open_labels(scene, describe_scene(scene).grid, settings) is not None
+    except LabelsElsewhereError:
+        return False
+
+
+def cut_windows(window: Window, side: int = _SIDE) -> Iterator[Window]:
+    """Give windows of at most `side` × `side` px that partition a window."""
+    for top in range(window.rows.start, window.rows.stop, side):
+        rows = Span(top, min(top + side, window.rows.stop))
+        for left in range(window.cols.start, window.cols.stop, side):
+            yield Window(rows, Span(left, min(left + side, window.cols.stop)))
+
+
+def _find_labels(scene: Path, settings: TrainSettings) -> str | None:
+    """Give the file with the labels of a scene, None if a folder has none for it.
+
+    Raises
+    ------
+    SceneError
+        If neither folder nor file is there.
+    """
+    source = Path(settings.data) / settings.labels
+    if not source.is_dir():
+        return str(source)
+    names = [scene.name, *(scene.stem + suffix for suffix in (*_RASTERS, *_VECTORS))]
+    found = [source / name for name in names if (source / name).is_file()]
+    return str(found[0]) if found else None
+
+
+def _raster_mapping(values: Mapping[str | int, int], path: str) -> dict[int, int]:
+    """Give what the values of a label raster mean."""
+    try:
+        return {int(key): value for key, value in values.items()}
+    except ValueError as error:
+        msg = f"labels {path} are a raster, so class_values must map numbers, got {', '.join(map(str, values))}"
+        raise TrainingError(msg) from error
