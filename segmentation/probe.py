@@ -2,16 +2,20 @@
 
 The plan:
 
-1. Make a copy whose gradient cannot vanish: positive weights, no biases, pointwise layers
+0. Make a slim copy: each convolution gets the mean of its input's channels, with one positive kernel
+   for all of its own. Where it looks stays as it was, and a network of 134 million weights is probed
+   within seconds and without a copy of them.
+1. Make a copy of that whose gradient cannot vanish: positive weights, no biases, pointwise layers
    replaced by the identity, max-pooling by average pooling.
 2. Back-propagate from a block of outputs in the middle of a long strip. The *stride* is the
    smallest block whose gradient moves along when the block moves by its own length.
    The *dependency* is how far the gradient reaches past such a block. Once per axis.
-3. Cross-check on the network itself, without any of step 1: with NaN everywhere beyond the
+3. Cross-check on the slim copy itself, without any of step 1: with NaN everywhere beyond the
    dependency the block must stay finite. Where it does not, the dependency is what keeps it finite.
 
 A gradient that reaches the ends of the longest strip has no bound: global pooling, attention,
-normalisation over the image at hand.
+normalisation over the image at hand. Neither has one that changes from place to place:
+interpolation whose weights depend on the size of the image.
 """
 
 import bisect
@@ -22,6 +26,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from segflow.errors import ModelError
 from segflow.segmentation.spec import Guarantee
@@ -39,6 +44,7 @@ _POINTWISE = (
     nn.GELU,
     nn.Hardswish,
     nn.LeakyReLU,
+    nn.LocalResponseNorm,
     nn.Mish,
     nn.PReLU,
     nn.ReLU,
@@ -71,6 +77,7 @@ def probe_network(network: nn.Module, in_channels: int, *, limit: int = 2048) ->
     ----------
     network
         Maps (n, in_channels, h, w) to (n, classes, h, w) for h and w that are multiples of its stride.
+        An attribute `multiple` of it, where there is one, says what stride [px] it has if unbounded.
     in_channels
         Channels of its input.
     limit
@@ -79,12 +86,12 @@ def probe_network(network: nn.Module, in_channels: int, *, limit: int = 2048) ->
     Raises
     ------
     ModelError
-        If the output has another size than the input, or the stride is none of `STRIDES`.
+        If the output has another size than the input.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        line = _linearised(network)
-        plain = copy.deepcopy(network).cpu().double().eval()
+        plain = _slim(network)
+        line = _linearised(plain)
         length = _FIRST_LENGTH
         while True:
             probe = _probe_strips(line, plain, in_channels, length)
@@ -132,9 +139,49 @@ def measure_worst_difference(
     return worst
 
 
+class _SlimConvolution(nn.Module):
+    """A convolution, transposed or not, that looks where another does, with one kernel between all channels."""
+
+    def __init__(self, layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
+        super().__init__()
+        self.out_channels = layer.out_channels
+        self.stride, self.padding, self.dilation = layer.stride, layer.padding, layer.dilation
+        self.output_padding = layer.output_padding if isinstance(layer, nn.ConvTranspose2d) else None
+        weight = torch.empty(1, 1, *layer.kernel_size, dtype=torch.float64).uniform_(0.5, 1.5)
+        self.weight = nn.Parameter(weight.div_(weight.numel()), requires_grad=False)  # keeps activations near 1
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # (n, in_channels, h, w) → (n, out_channels, h', w')
+        """Give the same map for every channel."""
+        x = x.mean(1, keepdim=True)  # (n, 1, h, w)
+        if self.output_padding is None:
+            x = functional.conv2d(
+                x, self.weight, stride=self.stride, padding=self.padding, dilation=self.dilation
+            )  # (n, 1, h', w')
+        else:
+            x = functional.conv_transpose2d(
+                x,
+                self.weight,
+                stride=self.stride,
+                padding=self.padding,
+                output_padding=self.output_padding,
+                dilation=self.dilation,
+            )  # (n, 1, h', w')
+        return x.repeat(1, self.out_channels, 1, 1)
+
+
+def _slim(network: nn.Module) -> nn.Module:
+    """Give a copy in double precision whose convolutions are slim; their weights are never copied."""
+    replaced: dict[int, object] = {
+        id(layer): _SlimConvolution(layer)
+        for layer in network.modules()
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+    }
+    return copy.deepcopy(network, replaced).cpu().double().eval()
+
+
 def _linearised(network: nn.Module) -> nn.Module:
     """Give a copy whose gradient reaches wherever the network looks and never cancels."""
-    line = copy.deepcopy(network).cpu().double().eval()
+    line = copy.deepcopy(network)
     for parent in list(line.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, _POINTWISE):
@@ -143,22 +190,28 @@ def _linearised(network: nn.Module) -> nn.Module:
                 setattr(parent, name, _averaging(child))
     with torch.no_grad():
         for name, parameter in line.named_parameters():
-            if parameter.ndim < 2 or name.endswith("bias"):  # noqa: PLR2004  # vectors are biases and scales
-                parameter.zero_() if name.endswith("bias") else parameter.fill_(1)
+            if name.endswith("bias"):
+                parameter.zero_()
+            elif parameter.ndim < 2:  # noqa: PLR2004  # a vector of scales
+                parameter.fill_(1)
             else:
                 parameter.uniform_(0.5, 1.5).div_(parameter[0].numel())  # keeps activations near 1
-    return line
+    return line.requires_grad_(requires_grad=False)
 
 
 def _jump(network: nn.Module) -> int:
     """Give how far the widest layer looks to one side [px of its level]: no path leaps over more than that."""
-    spans = [0]
-    for layer in network.modules():
-        kernel, dilation = getattr(layer, "kernel_size", 1), getattr(layer, "dilation", 1)
-        kernels = kernel if isinstance(kernel, tuple) else (kernel,)
-        dilations = dilation if isinstance(dilation, tuple) else (dilation,)
-        spans.append((max(kernels) - 1) * max(dilations))
-    return max(spans)
+    return max((_span(layer) for layer in network.modules()), default=0)
+
+
+def _span(layer: nn.Module) -> int:
+    """Give how far one layer looks [px of its input]."""
+    kernel, dilation, stride = (
+        max(sides) if isinstance(sides, tuple) else sides
+        for sides in (getattr(layer, name, 1) for name in ("kernel_size", "dilation", "stride"))
+    )
+    span = (kernel - 1) * dilation
+    return -(-span // stride) if isinstance(layer, nn.ConvTranspose2d) else span
 
 
 def _averaging(pool: nn.MaxPool2d) -> nn.Module:
@@ -190,6 +243,7 @@ def _probe_axis(line: nn.Module, plain: nn.Module, in_channels: int, length: int
         raise ModelError(msg)
     axis = 2 if turned else 3
     middle = length // 2  # a multiple of every stride
+    unbounded = int(getattr(plain, "multiple", 1))  # a stride that cannot be told from a gradient without end
     weights = torch.rand(max(STRIDES), dtype=torch.float64).add_(0.5)
 
     def gradient(start: int, size: int) -> torch.Tensor:
@@ -203,12 +257,11 @@ def _probe_axis(line: nn.Module, plain: nn.Module, in_channels: int, length: int
         reached = here.nonzero()[:, 0]
         first, last = int(reached[0]), int(reached[-1])
         if first == 0 or last >= length - stride:
-            return Probe(stride=1, dependency=None)
+            return Probe(stride=unbounded, dependency=None)
         if torch.allclose(here[:-stride], there[stride:], rtol=1e-6, atol=0):
             guess = max(middle - first, last - (middle + stride - 1), 0)
             return Probe(stride=stride, dependency=_confirm(plain, inputs.detach(), axis, stride, guess))
-    msg = f"the network's stride is none of {', '.join(map(str, STRIDES))} px: its tiles cannot be aligned"
-    raise ModelError(msg)
+    return Probe(stride=unbounded, dependency=None)  # its answer depends on the place
 
 
 def _confirm(plain: nn.Module, inputs: torch.Tensor, axis: int, stride: int, guess: int) -> int | None:
