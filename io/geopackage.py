@@ -45,12 +45,15 @@ class VectorLayer:
         Colour it is drawn in, each 0–255.
     description
         One line about it.
+    qml
+        Its style as QGIS writes it; None: one colour.
     """
 
     name: str
     geometry_type: GeometryType
     rgb: tuple[int, int, int]
     description: str = ""
+    qml: str | None = None
 
     def __post_init__(self) -> None:
         if self.geometry_type not in _KINDS:
@@ -188,6 +191,7 @@ class GeoPackageWriter:
                 name=layer.name,
                 rgb=layer.rgb,
                 description=layer.description,
+                qml=layer.qml,
             )
             for layer, written in self._layers.items()
         ]

@@ -52,6 +52,8 @@ class LayerStyle:
         What it holds.
     name, rgb, description
         Shown name, colour (each 0–255) and description of the style.
+    qml
+        The style as QGIS writes it; None: one colour, see `style_qml`.
     """
 
     table: str
@@ -60,6 +62,7 @@ class LayerStyle:
     name: str
     rgb: Rgb
     description: str
+    qml: str | None = None
 
 
 def write_layer_styles(connection: sqlite3.Connection, styles: Iterable[LayerStyle], moment: str) -> None:
@@ -75,7 +78,8 @@ def write_layer_styles(connection: sqlite3.Connection, styles: Iterable[LayerSty
     connection.execute(_TABLE)
     connection.execute(_CONTENTS, (moment,))
     for style in styles:
-        row = (style.table, style.column, style.name, style_qml(style.kind, style.rgb), style.description, moment)
+        qml = style.qml or style_qml(style.kind, style.rgb)
+        row = (style.table, style.column, style.name, qml, style.description, moment)
         connection.execute(_STYLE, row)
 
 
@@ -88,15 +92,25 @@ def style_qml(kind: Literal["fill", "line"], rgb: Rgb) -> str:
         {"type": "singleSymbol", "symbollevels": "0", "enableorderby": "0", "forceraster": "0"},
     )
     symbols = ET.SubElement(renderer, "symbols")
+    add_symbol(symbols, "0", kind, rgb)
+    ET.SubElement(renderer, "rotation")
+    ET.SubElement(renderer, "sizescale")
+    ET.SubElement(root, "blendMode").text = "0"
+    return qml_text(root)
+
+
+def add_symbol(symbols: ET.Element, name: str, kind: Literal["fill", "line"], rgb: Rgb) -> None:
+    """Add a symbol of one colour to the symbols of a renderer."""
     symbol = ET.SubElement(
-        symbols, "symbol", {"type": kind, "name": "0", "alpha": "1", "clip_to_extent": "1", "force_rhr": "0"}
+        symbols, "symbol", {"type": kind, "name": name, "alpha": "1", "clip_to_extent": "1", "force_rhr": "0"}
     )
     drawn, properties = _fill(rgb) if kind == "fill" else _line(rgb)
     layer = ET.SubElement(symbol, "layer", {"class": drawn, "enabled": "1", "locked": "0", "pass": "0"})
     _add_properties(layer, properties)
-    ET.SubElement(renderer, "rotation")
-    ET.SubElement(renderer, "sizescale")
-    ET.SubElement(root, "blendMode").text = "0"
+
+
+def qml_text(root: ET.Element) -> str:
+    """Give the text of a QML document."""
     ET.indent(root)
     return _DOCTYPE + ET.tostring(root, encoding="unicode") + "\n"
 
