@@ -247,6 +247,8 @@ def load_training(
     if "data" not in options:
         options["data"] = str(file.parent / str(read_mapping(file).get("data", ".")))
     options["data"] = os.path.abspath(options["data"])  # noqa: PTH100  # keeps links, unlike resolve
+    if file.name == PROJECT_FILE and "out" not in options and "out" in read_mapping(file):
+        options["out"] = str(file.parent / str(read_mapping(file)["out"]))  # a project keeps its model with it
     _check_present(file, options)
     return load_settings(TrainSettings, file=file, options=options)
 
