@@ -81,6 +81,7 @@ def show_text(model: ModelRef) -> str:
         *(f"class {entry.value:<7} {entry.name} {entry.colour} → {entry.geometry}" for entry in spec.classes),
         f"tiles         stride {spec.stride} px, dependency {reach}, margin {spec.margin} px, core {spec.core} px",
         f"guarantee     {spec.guarantee}",
+        f"confidence    softmax(logits / {spec.temperature:g})",
         *(f"score         {name}: {_short(value)}" for name, value in spec.metrics.items()),
         f"data          {spec.data}",
         f"licence       {spec.licence}",

@@ -133,6 +133,7 @@ class TorchEngine:
         self.precision = choose_precision(precision, self.device, spec)
         self.classes = len(spec.classes)
         self.probabilities = probabilities
+        self._temperature = spec.temperature
         self.preferred_batch = _CUDA_BATCH if self.device.type == "cuda" else 1
         self.seconds = 0.0
         fused = fuse(network)
@@ -149,7 +150,7 @@ class TorchEngine:
             inputs = self._normalise(self._upload(pixels), inside)
             logits = self._forward(inputs)
             labels = logits.argmax(1).to(torch.uint8)
-            shares = logits.softmax(1)
+            shares = self._soften(logits).softmax(1)
             layers = [labels, _scaled(shares.amax(1), _CONFIDENCE_SCALE)]
             if self.probabilities:
                 layers.extend(_scaled(shares, _PROBABILITY_SCALE).unbind(1))
@@ -180,6 +181,10 @@ class TorchEngine:
         self._wait()
         self.seconds += time.perf_counter() - started
         return logits.float()  # type: ignore[no-any-return]  # a module's call is untyped
+
+    def _soften(self, logits: torch.Tensor) -> torch.Tensor:
+        """Divide the logits by the temperature, which changes no class; 1 leaves every bit as it is."""
+        return logits if self._temperature == 1 else logits / self._temperature
 
     def _wait(self) -> None:
         """Wait for the device, so that the clock tells its time."""

@@ -1,6 +1,7 @@
 """What a model needs and promises: the `ModelSpec` that travels with its weights."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
@@ -100,6 +101,9 @@ class ModelSpec:
         Side of a tile's core that the model runs well with [px].
     bfloat16_changes
         Share of pixels whose class bfloat16 changes, or None where it was not measured.
+    temperature
+        What logits are divided by before the softmax, so that confidence means accuracy; fitted
+        on validation scenes by `segflow.segmentation.calibration`. 1 for a model without.
     metrics, data, licence, provenance
         Scores and what they were measured on, training data, licence, and how it came to be.
     """
@@ -120,6 +124,7 @@ class ModelSpec:
     worst_difference: float = 0.0
     core: int = 1024
     bfloat16_changes: float | None = None
+    temperature: float = 1.0
     metrics: Mapping[str, Any] = field(default_factory=dict)
     data: str = ""
     licence: str = ""
@@ -146,6 +151,9 @@ class ModelSpec:
             raise ModelError(msg)
         if self.stride < 1 or self.margin < 0 or self.core < 1:
             msg = f"model {self.name}: stride, margin and core are out of range"
+            raise ModelError(msg)
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            msg = f"model {self.name}: the temperature must be a positive number, got {self.temperature!r}"
             raise ModelError(msg)
 
     def to_json(self) -> str:
