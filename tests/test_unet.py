@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from segflow.segmentation.networks.unet import UNet
+from segflow.segmentation.probe import guarantee_for, probe_network
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (48, 80), (160, 32)])
@@ -30,3 +31,20 @@ def test_every_parameter_learns() -> None:
     network(torch.rand(2, 3, 32, 32)).square().mean().backward()
 
     assert all(parameter.grad is not None and parameter.grad.any() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("stem", [2, 4])
+def test_a_stem_folds_pixels_and_tiles_stay_exact(stem: int) -> None:
+    torch.manual_seed(0)
+    network = UNet(3, 2, widths=(4, 8, 8), stem=stem).eval()
+    probe = probe_network(network, 3)
+    margin, guarantee = guarantee_for(probe)
+
+    assert network(torch.zeros(1, 3, 16 * stem, 8 * stem)).shape == (1, 2, 16 * stem, 8 * stem)
+    assert (probe.stride, guarantee) == (4 * stem, "exact")
+    pixels = torch.rand(1, 3, 256, 256)
+    with torch.inference_mode():
+        whole = network(pixels)
+        part = network(pixels[..., 128 - margin : 160 + margin, : 64 + margin])
+    assert torch.equal(part[..., margin : margin + 32, :64].argmax(1), whole[..., 128:160, :64].argmax(1))
+    assert torch.allclose(part[..., margin : margin + 32, :64], whole[..., 128:160, :64], atol=1e-6)

@@ -29,25 +29,37 @@ class UNet(nn.Module):
     compress
         Whether the network sees asinh of its input: close to the scaling's mean, where forest and
         regrowth differ by few grey values, contrast stays; far from it, on roofs and sand, it shrinks.
+    stem
+        Blocks of ``stem × stem`` pixels become the channels of one, and the logits are unfolded again
+        at the end: the work of a level is saved where objects are several pixels wide, as roads at 1 m are.
+        The stride is `stem` times as large.
     """
 
     def __init__(
-        self, in_channels: int, classes: int, widths: Sequence[int] = WIDTHS, *, compress: bool = False
+        self, in_channels: int, classes: int, widths: Sequence[int] = WIDTHS, *, compress: bool = False, stem: int = 1
     ) -> None:
         super().__init__()
         self.compress = compress
-        ins = (in_channels, *widths)
+        self.fold = nn.PixelUnshuffle(stem) if stem > 1 else nn.Identity()
+        ins = (in_channels * stem**2, *widths)
         self.down = nn.ModuleList(double_conv(a, b) for a, b in itertools.pairwise(ins))
         self.pool = nn.MaxPool2d(2)
         pairs = list(itertools.pairwise(widths))[::-1]  # (finer, coarser), coarsest pair first
         self.up = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, kernel_size=2, stride=2) for fine, coarse in pairs)
         self.merge = nn.ModuleList(double_conv(2 * fine, fine) for fine, _ in pairs)
-        self.head = nn.Conv2d(widths[0], classes, kernel_size=1)
+        fine = widths[0] if stem == 1 else widths[0] // 2
+        self.unfold = (
+            nn.Sequential(nn.ConvTranspose2d(widths[0], fine, stem, stem), nn.ReLU(inplace=True))
+            if stem > 1
+            else nn.Identity()
+        )
+        self.head = nn.Conv2d(fine, classes, kernel_size=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # (n, in_channels, h, w)
         """Give logits of the input's height and width."""
         if self.compress:
             x = torch.asinh(x)  # (n, in_channels, h, w); 0, which stands for nodata, stays 0
+        x = self.fold(x)  # (n, in_channels stem², h / stem, w / stem); h and w stand for these from here
         skips = []
         for level, block in enumerate(self.down):
             x = block(self.pool(x) if level else x)  # (n, widths[level], h / 2**level, w / 2**level)
@@ -56,7 +68,7 @@ class UNet(nn.Module):
         for up, merge in zip(self.up, self.merge, strict=True):
             x = up(x)  # (n, fine, 2 h', 2 w')
             x = merge(torch.cat((skips.pop(), x), dim=1))  # (n, 2 fine, …) → (n, fine, …)
-        return self.head(x)  # type: ignore[no-any-return]  # (n, classes, h, w)
+        return self.head(self.unfold(x))  # type: ignore[no-any-return]  # (n, classes, h, w)
 
 
 def double_conv(in_channels: int, out_channels: int) -> nn.Sequential:
