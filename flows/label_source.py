@@ -1,6 +1,6 @@
 """The labels of a scene, wherever the settings say they are: in a folder of rasters or vector files, or in one file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from segflow.configs.training import TrainSettings
@@ -70,18 +70,24 @@ def open_labels(scene: Path, grid: Grid, settings: TrainSettings) -> SceneLabels
     return labels if len(labels.values) or settings.background != IGNORE else None
 
 
-def labels_exist(scene: Path, settings: TrainSettings) -> bool:
-    """Tell whether a scene has labels; False too where all polygons lie elsewhere.
-
-    Raises
-    ------
-    SegflowError
-        As in `open_labels`.
-    """
+def find_labels(scene: Path, settings: TrainSettings) -> SceneLabels | None:
+    """Give the labels of a scene as `open_labels` does, None too where all polygons lie elsewhere."""
     try:
-        return open_labels(scene, describe_scene(scene).grid, settings) is not None
+        return open_labels(scene, describe_scene(scene).grid, settings)
     except LabelsElsewhereError:
-        return False
+        return None
+
+
+def label_notes(found: Iterable[SceneLabels], settings: TrainSettings) -> tuple[str, ...]:
+    """Say what the entries of the class field mean, what was repaired, and what looks wrong, a line each."""
+    polygons = [labels for labels in found if isinstance(labels, LabelPolygons)]
+    names = {entry.value: entry.name for entry in settings.classes} | {IGNORE: "ignored"}
+    mapping = {text: value for labels in polygons for text, value in labels.mapping.items()}
+    repaired, dropped = sum(entry.repaired for entry in polygons), sum(entry.dropped for entry in polygons)
+    notes = [f"labels: {text!r} is {value} ({names[value]})" for text, value in sorted(mapping.items())]
+    if repaired or dropped:
+        notes.append(f"labels: {repaired:,} invalid polygons were repaired, {dropped:,} that enclose nothing left out")
+    return (*notes, *dict.fromkeys(f"labels: {note}" for labels in polygons for note in labels.notes))
 
 
 def cut_windows(window: Window, side: int = _SIDE) -> Iterator[Window]:

@@ -10,7 +10,7 @@ from affine import Affine
 
 from segflow.configs.training import TrainSettings
 from segflow.errors import SceneError
-from segflow.flows.label_source import find_scenes, labels_exist, open_labels
+from segflow.flows.label_source import find_labels, find_scenes, label_notes, open_labels
 from segflow.io.footprints import footprint
 from segflow.io.label_polygons import IGNORE
 from segflow.io.pixels import digest_candidates
@@ -103,7 +103,7 @@ def plan_split(settings: TrainSettings) -> SplitPlan:
 
 
 def _labelled_scenes(settings: TrainSettings) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """Give the scenes that have labels, and a note of those that have none."""
+    """Give the scenes that have labels, and notes on the labels and on those that have none."""
     found = find_scenes(settings)
     named = {*settings.validation, *settings.test}
     missing = sorted(named - found.keys())
@@ -111,7 +111,8 @@ def _labelled_scenes(settings: TrainSettings) -> tuple[dict[str, Path], tuple[st
         place = Path(settings.data) / settings.scenes
         msg = f"{place} lacks scenes named for validation or test: {', '.join(missing)}"
         raise SceneError(msg)
-    bare = [name for name, path in found.items() if not labels_exist(path, settings)]
+    labels = {name: find_labels(path, settings) for name, path in found.items()}
+    bare = [name for name, entry in labels.items() if entry is None]
     place = Path(settings.data) / settings.labels
     if len(bare) == len(found):
         first = found[bare[0]]
@@ -122,8 +123,10 @@ def _labelled_scenes(settings: TrainSettings) -> tuple[dict[str, Path], tuple[st
     if held_out:
         msg = f"labels {place} hold none for scenes named for validation or test: {', '.join(held_out)}"
         raise SceneError(msg)
-    note = f"{len(bare)} of {len(found)} scenes have no labels and are left out: {_listed(bare)}"
-    return {name: path for name, path in found.items() if name not in bare}, (note,) if bare else ()
+    notes = label_notes((entry for entry in labels.values() if entry is not None), settings)
+    if bare:
+        notes = (*notes, f"{len(bare)} of {len(found)} scenes have no labels and are left out: {_listed(bare)}")
+    return {name: path for name, path in found.items() if name not in bare}, notes
 
 
 def _named_parts(scenes: Mapping[str, Path], settings: TrainSettings) -> dict[str, Part]:

@@ -12,6 +12,7 @@ ClassValues = Mapping[str, int] | Mapping[str | int, int]  # class value by entr
 
 NO_ENTRY = "(no entry)"
 _MOST_ENTRIES = 64  # a field with more different entries numbers features; it names no classes
+_SHOWN = 8  # entries in a message
 _STRAY = 0.25  # share of features; fields that disagree on more of them mean different things
 
 
@@ -57,6 +58,7 @@ def map_classes(texts: Iterable[str], values: ClassValues, names: Mapping[str, i
     mapping = {text: chosen.get(text, known.get(text.casefold())) for text in counts}
     unknown = [f"{text!r} ({counts[text]:,}×)" for text in sorted(counts) if mapping[text] is None]
     if unknown:
+        unknown[_SHOWN:] = [f"{len(unknown) - _SHOWN} more"] if len(unknown) > _SHOWN else []
         classes = ", ".join(dict.fromkeys([*chosen, *names]))
         msg = f"{where} holds {', '.join(unknown)}, known are {classes}: map them with class_values (255 ignores)"
         raise SceneError(msg)

@@ -76,6 +76,19 @@ class VectorSource:
         with _vector_errors(self.path):
             return geopandas.read_file(self.file, layer=self.layer, mask=area)
 
+    def entries(self, field: str) -> list[object]:
+        """Give the entries of a field, one per feature.
+
+        Raises
+        ------
+        SceneError
+            If there is no such field, or the file cannot be read.
+        """
+        self.check_field(field)
+        with _vector_errors(self.path):
+            table = pyogrio.read_dataframe(self.file, layer=self.layer, columns=[field], read_geometry=False)
+        return list(table[field])
+
 
 def open_source(path: str | os.PathLike[str]) -> VectorSource:
     """Give a layer of a vector file, its features still unread.
