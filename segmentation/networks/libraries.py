@@ -75,7 +75,13 @@ class LibraryNetwork(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, classes: int, *, decoder: str = "unet", encoder: str = "resnet34", options: Mapping[str, Any] | None = None
+        self,
+        in_channels: int,
+        classes: int,
+        *,
+        decoder: str = "unet",
+        encoder: str = "resnet34",
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         import segmentation_models_pytorch as smp  # noqa: PLC0415  # see the module's docstring
