@@ -1,0 +1,159 @@
+"""Centrelines of a class raster that comes block by block.
+
+The plan
+--------
+1. Blocks are cut anew into windows that lie where the scene says (`windows`), each with a margin.
+2. In each window the wanted classes are thinned to skeletons, and every skeleton pixel learns where the middle of the
+   line is and how wide it is there (`skeleton`). The margin makes this exact: the pixels
+   found are those of the whole raster, in every bit.
+3. The pixels of all windows, one or two in a hundred where lines are thin, are traced as one network
+   (`pixels`, `network`); so what follows knows neither blocks nor windows.
+4. Spurs go, crossings that thinning tore apart are joined (`pruning`), gaps are bridged (`bridging`),
+   lines are smoothed between their nodes (`shaping`) and measured (`table`).
+
+Memory holds the rows of one row of windows, and about 300 bytes for each pixel of the skeleton.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from segflow.errors import SettingsError
+from segflow.segmentation.vectors.components import NODATA
+from segflow.segmentation.vectors.lines.bridging import bridge
+from segflow.segmentation.vectors.lines.pixels import trace_pixels
+from segflow.segmentation.vectors.lines.pruning import join_junctions, prune, without_short
+from segflow.segmentation.vectors.lines.shaping import shape_lines
+from segflow.segmentation.vectors.lines.skeleton import Reach, Skeleton, find_skeleton
+from segflow.segmentation.vectors.lines.table import LineTable, build_lines
+from segflow.segmentation.vectors.lines.windows import cut
+from segflow.segmentation.vectors.tracing import Block
+from segflow.tiling import Grid, TileGrid
+
+__all__ = ["Block", "LineTable", "trace_centrelines"]
+
+WINDOW = 1024  # px; smaller ones spend more on margins, larger ones leave the cache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What makes a line; lengths in pixels, as in `trace_centrelines`."""
+
+    max_gap: float
+    min_length: float
+    spur_factor: float
+    smooth: float
+    simplify: float
+    reach: Reach
+
+    def __post_init__(self) -> None:
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "reach"}
+        values |= {"max_width": self.reach.max_width - 1, "max_hole": self.reach.max_hole}
+        for name, value in values.items():
+            if not 0 <= value < np.inf:
+                msg = f"{name} of centrelines must be a number from {int(name == 'max_width')} up, got {value}"
+                raise SettingsError(msg)
+
+
+def trace_centrelines(
+    blocks: Iterable[Block],
+    *,
+    grid: Grid,
+    classes: Collection[int],
+    max_gap_px: float = 0.0,
+    min_length_px: float = 10.0,
+    spur_factor: float = 2.0,
+    smooth_px: float = 2.0,
+    simplify_px: float = 0.2,
+    max_width_px: int = 48,
+    max_hole_px: int = 16,
+    progress: Callable[[int], None] | None = None,
+    on_wide: Callable[[int, int], None] | None = None,
+) -> LineTable:
+    """Turn classes of a class raster into the middle lines of what they cover.
+
+    Parameters
+    ----------
+    blocks
+        The scene's pixels as a grid of blocks, in row-major order. The lines do not depend on the blocks.
+    grid
+        The scene's grid.
+    classes
+        The classes to turn into lines.
+    max_gap_px
+        Gaps up to this width between free ends that point at each other are bridged [px]; 0 bridges none.
+    min_length_px
+        Networks, connected parts, of less length in sum are left out [px].
+    spur_factor
+        Branches with a free end that are shorter than so many half widths of the line they leave are left out.
+    smooth_px
+        Standard deviation of a Gaussian along the lines; junctions and ends stay [px].
+    simplify_px
+        Points closer than this to the line through their neighbours are left out [px].
+    max_width_px
+        Regions wider than this are no lines: what is left of them, thinned from all sides
+        by this much, is cut out, and lines end there [px].
+    max_hole_px
+        Holes of at most this many pixels are filled before thinning, so that lines do not run around them [px].
+    progress
+        Called with the number of pixels of each block that is done.
+    on_wide
+        Called with a class and the number of its pixels that were cut out, where regions are wider than `max_width_px`.
+
+    Raises
+    ------
+    SettingsError
+        If a class or a number is out of range.
+    ValueError
+        If the blocks are no grid in row-major order that covers the scene.
+    """
+    rules = Rules(
+        max_gap=max_gap_px,
+        min_length=min_length_px,
+        spur_factor=spur_factor,
+        smooth=smooth_px,
+        simplify=simplify_px,
+        reach=Reach(max_width=max_width_px, max_hole=max_hole_px),
+    )
+    outside = [c for c in classes if not 0 <= c < NODATA]
+    if outside:
+        msg = f"classes of centrelines must lie in 0 … {NODATA - 1}, got {outside[0]}"
+        raise SettingsError(msg)
+    found = find_skeletons(blocks, grid=grid, classes=classes, reach=rules.reach, progress=progress)
+    for value, skeleton in found.items():
+        if skeleton.wide and on_wide:
+            on_wide(value, skeleton.wide)
+    tables = [_lines(skeleton, value, grid, rules) for value, skeleton in found.items()]
+    return LineTable.of(tables or [_lines(Skeleton.none(), 0, grid, rules)])
+
+
+def find_skeletons(
+    blocks: Iterable[Block],
+    *,
+    grid: Grid,
+    classes: Collection[int],
+    reach: Reach,
+    window: int = WINDOW,
+    progress: Callable[[int], None] | None = None,
+) -> dict[int, Skeleton]:
+    """Find the skeleton of each wanted class that the scene has, by class; `window` [px] changes nothing but the time."""
+    tiles = TileGrid(height=grid.height, width=grid.width, core=window, margin=reach.margin, stride=1)
+    parts: dict[int, list[Skeleton]] = {value: [] for value in sorted(set(classes))}
+    for patch in cut(blocks, tiles, progress):
+        for value, found in parts.items():
+            part = find_skeleton(patch, value, reach)
+            if part is not None:
+                found.append(part)
+    return {value: Skeleton.of(found) for value, found in parts.items() if found}
+
+
+def _lines(skeleton: Skeleton, value: int, grid: Grid, rules: Rules) -> LineTable:
+    """Trace, clean, shape and measure the network of one class."""
+    network = prune(trace_pixels(skeleton, grid.width), rules.spur_factor)
+    network = prune(join_junctions(network), rules.spur_factor)
+    network = without_short(bridge(network, rules.max_gap), rules.min_length)
+    at_nodata = np.zeros(len(network.nodes), bool)
+    at_nodata[: len(skeleton)] = skeleton.beside_nodata
+    courses = shape_lines(network, grid.shape, at_nodata, rules.smooth)
+    return build_lines(network, courses, skeleton, value=value, grid=grid, simplify_px=rules.simplify)

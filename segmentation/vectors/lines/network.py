@@ -1,0 +1,190 @@
+"""Networks: nodes, edges between them, and the lines that edges form where nothing branches.
+
+A network starts with the pixels of a skeleton as nodes and their neighbourhoods as edges; the
+same contraction makes edges between junctions of that, and long lines of edges when pruning
+has taken the side branches away.
+
+Contraction
+-----------
+Every edge is two half-edges, one for each direction. A half-edge that arrives at a node where just
+two ends meet is followed by the one that leaves it on the other side; at all other nodes it
+ends. So every line is followed twice, once in each direction, and the direction that starts with the
+lower half-edge is kept. Rings without any node to start at start at their lowest half-edge.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segflow.segmentation.vectors.ragged import ends_of, spread
+from segflow.segmentation.vectors.trails import follow
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+PASSING = 2  # ends that meet where a line just goes on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nodes:
+    """Places where edges end or points that lines run through, (n,) arrays.
+
+    Attributes
+    ----------
+    point
+        (n, 2) float64: (column, row) counted from the scene's upper left corner [px].
+    radius
+        float64: of the largest disc around it inside the class, where that is known [px].
+    pixel
+        int64: the first of the node's pixels, as a row-major index in the scene.
+    """
+
+    point: Floats
+    radius: Floats
+    pixel: Ints
+
+    def __len__(self) -> int:
+        """Give the number of nodes."""
+        return len(self.radius)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lines:
+    """Edges in a row, from a free end or junction to the next.
+
+    Attributes
+    ----------
+    half
+        (n,) int64: half-edges, line by line; 2 e runs along edge e, 2 e + 1 against it.
+    offsets
+        (lines + 1,) int64: line i has the half-edges ``half[offsets[i]:offsets[i + 1]]``.
+    start, end
+        (lines,) int64: nodes.
+    """
+
+    half: Ints
+    offsets: Ints
+    start: Ints
+    end: Ints
+
+    def __len__(self) -> int:
+        """Give the number of lines."""
+        return len(self.start)
+
+    @property
+    def owner(self) -> Ints:
+        """(n,) int64: the line of each half-edge."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """Edges between nodes.
+
+    Attributes
+    ----------
+    nodes
+        All nodes, those without edges too.
+    ends
+        (edges, 2) int64: the nodes that each edge runs from and to.
+    path, offsets
+        (n,) int64 and (edges + 1,) int64: edge e runs through the points of the nodes
+        ``path[offsets[e]:offsets[e + 1]]``, not counting those at its ends.
+    """
+
+    nodes: Nodes
+    ends: Ints
+    path: Ints
+    offsets: Ints
+
+    def __len__(self) -> int:
+        """Give the number of edges."""
+        return len(self.ends)
+
+    @property
+    def degree(self) -> Ints:
+        """(nodes,) int64: how many ends of edges meet in each node."""
+        return np.bincount(self.ends.ravel(), minlength=len(self.nodes))
+
+    @classmethod
+    def plain(cls, nodes: Nodes, ends: Ints) -> Self:
+        """Give the network of straight edges."""
+        return cls(nodes=nodes, ends=ends, path=np.zeros(0, np.int64), offsets=np.zeros(len(ends) + 1, np.int64))
+
+    def take(self, which: NDArray[np.bool_]) -> Self:
+        """Give the network of the edges in a mask, with all nodes."""
+        lengths = np.diff(self.offsets)[which]
+        path = self.path[spread(self.offsets[:-1][which], lengths)]
+        return replace(self, ends=self.ends[which], path=path, offsets=ends_of(lengths))
+
+    def add(self, ends: Ints) -> Self:
+        """Give the network with straight edges more."""
+        offsets = np.append(self.offsets, np.full(len(ends), self.offsets[-1]))
+        return replace(self, ends=np.concatenate([self.ends, ends]), offsets=offsets)
+
+    def lengths(self) -> Floats:
+        """(edges,) float64: length of each edge along its path [px]."""
+        points, offsets = self.points()
+        step = np.diff(self.nodes.point[points], axis=0, append=0)
+        length = np.hypot(step[:, 0], step[:, 1])
+        length[offsets[1:] - 1] = 0
+        return np.add.reduceat(length, offsets[:-1]) if len(self) else np.zeros(0)
+
+    def points(self) -> tuple[Ints, Ints]:
+        """Give the nodes that each edge runs through with those at its ends: all in a row, and offsets."""
+        inner = np.diff(self.offsets)
+        offsets = ends_of(inner + 2)
+        points = np.empty(offsets[-1], np.int64)
+        points[offsets[:-1]], points[offsets[1:] - 1] = self.ends.T
+        points[spread(offsets[:-1] + 1, inner)] = self.path
+        return points, offsets
+
+    def lines(self) -> Lines:
+        """Follow the edges from node to node."""
+        tails = self.ends.ravel()  # half-edge 2 e leaves the first end of edge e, 2 e + 1 the second
+        order = np.argsort(tails, kind="stable")
+        first = np.flatnonzero((self.degree == PASSING)[tails[order]])[::2]
+        one, other = order[first], order[first + 1]
+        successor = np.full(len(tails), -1, np.int32)
+        successor[one ^ 1], successor[other ^ 1] = other, one
+        trails = follow(successor)
+        if not len(self):
+            return Lines(half=trails.order.astype(np.int64), offsets=trails.offsets, start=tails, end=tails)
+        half, offsets = _rings_from_lowest(trails.order.astype(np.int64), trails.offsets, trails.closed)
+        lowest = half[offsets[:-1]]
+        opposite = np.where(trails.closed, np.minimum.reduceat(half ^ 1, offsets[:-1]), half[offsets[1:] - 1] ^ 1)
+        kept = np.flatnonzero(lowest < opposite)
+        kept = kept[np.argsort(lowest[kept])]
+        lengths = np.diff(offsets)[kept]
+        half, offsets = half[spread(offsets[:-1][kept], lengths)], ends_of(lengths)
+        return Lines(half=half, offsets=offsets, start=tails[half[offsets[:-1]]], end=tails[half[offsets[1:] - 1] ^ 1])
+
+    def contract(self) -> Self:
+        """Give the network whose edges are the lines."""
+        lines = self.lines()
+        points, offsets = self.points()
+        edge, backwards = lines.half // 2, lines.half % 2
+        lengths = np.diff(offsets)[edge] - 1  # each edge leaves its last point to the next one
+        step = 1 - 2 * backwards
+        place = spread(np.zeros_like(lengths), lengths) * np.repeat(step, lengths)
+        place += np.repeat(np.where(backwards, offsets[1:][edge] - 1, offsets[:-1][edge]), lengths)
+        along = points[place]
+        per_line = np.add.reduceat(lengths, lines.offsets[:-1]) if len(lines) else lengths
+        inner = np.ones(len(along), bool)
+        inner[ends_of(per_line)[:-1]] = False
+        return replace(
+            self, ends=np.stack([lines.start, lines.end], axis=1), path=along[inner], offsets=ends_of(per_line - 1)
+        )
+
+
+def _rings_from_lowest(half: Ints, offsets: Ints, closed: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Turn closed trails so that they start with their lowest half-edge."""
+    lengths = np.diff(offsets)
+    lowest = np.minimum.reduceat(half, offsets[:-1])
+    turned = np.zeros(len(lengths), np.int64)
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    found = np.flatnonzero((half == lowest[owner]) & closed[owner])
+    turned[owner[found]] = found - offsets[:-1][owner[found]]
+    place = spread(np.zeros_like(lengths), lengths) + np.repeat(turned, lengths)
+    return half[np.repeat(offsets[:-1], lengths) + place % np.repeat(lengths, lengths)], offsets

@@ -1,0 +1,212 @@
+"""Centrelines with their fields, and how these are measured."""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from segflow.segmentation.vectors.components import NODATA
+from segflow.segmentation.vectors.geodesy import Ground, world
+from segflow.segmentation.vectors.lines.network import PASSING, Floats, Ints, Network
+from segflow.segmentation.vectors.lines.shaping import AT_EDGE
+from segflow.segmentation.vectors.lines.skeleton import Skeleton
+from segflow.segmentation.vectors.ragged import ends_of
+from segflow.tiling import Grid
+
+ROUGH = 0.45  # px; by so much twice the distance to the nearest pixel beside a line exceeds its width, in all directions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineTable:
+    """Centrelines and their fields, (n,) arrays, by class and first pixel.
+
+    Attributes
+    ----------
+    geometry
+        LineStrings in world coordinates, from node to node: lines that meet share a node and its coordinates.
+    class_id
+        uint8: the class.
+    first_px
+        int64: row-major index in the scene of the first pixel that the line runs through; no two lines share it.
+    n_px
+        int64: number of pixels that the line runs through.
+    length_m
+        float64: on the ellipsoid [m]; NaN without a CRS.
+    width_mean_m, width_min_m
+        float64: across the line, on the ellipsoid [m]; NaN without a CRS.
+    confidence_mean, confidence_min
+        float64: of those pixels, 0 … 1.
+    touches_edge, touches_nodata
+        bool: somewhere the line, as wide as it is, reaches the scene's edge, or nodata.
+    start_node, end_node
+        int64: row-major index of a pixel of the nodes where the line starts and ends; equal for equal nodes of a class.
+    start_degree, end_degree
+        int64: ends of lines that meet there: 1 for a free end, 2 where a ring closes, more for junctions.
+    """
+
+    geometry: NDArray[np.object_]
+    class_id: NDArray[np.uint8]
+    first_px: Ints
+    n_px: Ints
+    length_m: Floats
+    width_mean_m: Floats
+    width_min_m: Floats
+    confidence_mean: Floats
+    confidence_min: Floats
+    touches_edge: NDArray[np.bool_]
+    touches_nodata: NDArray[np.bool_]
+    start_node: Ints
+    end_node: Ints
+    start_degree: Ints
+    end_degree: Ints
+
+    def __len__(self) -> int:
+        """Give the number of lines."""
+        return len(self.geometry)
+
+    def take(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> Self:
+        """Give the lines of an index or a mask."""
+        return type(self)(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
+
+    @classmethod
+    def of(cls, tables: list[Self]) -> Self:
+        """Give the lines of all tables, of which there is at least one, by class and first pixel."""
+        table = cls(**{f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(cls)})
+        return table.take(np.lexsort((table.first_px, table.class_id)))
+
+
+def build_lines(
+    network: Network, courses: list[Floats], skeleton: Skeleton, *, value: int, grid: Grid, simplify_px: float
+) -> LineTable:
+    """Make the table of a class.
+
+    Parameters
+    ----------
+    network
+        Its edges are the lines.
+    courses
+        (n, 2) arrays of (column, row): the way of each line [px].
+    skeleton
+        The pixels that the network's first nodes are.
+    value
+        The class.
+    grid
+        The scene's grid.
+    simplify_px
+        Points that lie closer than this to the line through the others are left out [px].
+    """
+    ends, ground = network.degree[network.ends], Ground.of(grid)
+    pixels = _own_pixels(network, len(skeleton))
+    known = pixels.take(skeleton.confidence[pixels.pixel] != NODATA)
+    inner = _within_lines(pixels, network)
+    lines = _simplified(courses, simplify_px)
+    length_m = _lengths_m(lines, ground)
+    across = _metres_across(lines, length_m, ground)
+    width = np.maximum(2 * skeleton.half_width - ROUGH, 0)
+    middle = network.nodes.point[: len(skeleton)]
+    pixel = network.nodes.pixel
+    return LineTable(
+        geometry=shapely.transform(lines, lambda points: np.stack(world(points, grid.transform), axis=1)),
+        class_id=np.full(len(lines), value, np.uint8),
+        first_px=pixels.first(skeleton.place),
+        n_px=pixels.count,
+        length_m=length_m,
+        width_mean_m=inner.mean(width) * across,
+        width_min_m=inner.lowest(width) * across,
+        confidence_mean=known.mean(skeleton.confidence / 100),
+        confidence_min=known.lowest(skeleton.confidence / 100),
+        touches_edge=pixels.any(_reaches_edge(middle, skeleton.half_width, grid)),
+        touches_nodata=pixels.any(skeleton.beside_nodata),
+        start_node=pixel[network.ends[:, 0]],
+        end_node=pixel[network.ends[:, 1]],
+        start_degree=ends[:, 0],
+        end_degree=ends[:, 1],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pixels:
+    """The pixels that lines run through: (n,) arrays of pixels and of the lines they belong to."""
+
+    pixel: Ints
+    line: Ints
+    lines: int
+
+    @property
+    def count(self) -> Ints:
+        return np.bincount(self.line, minlength=self.lines)
+
+    def take(self, which: NDArray[np.bool_]) -> Self:
+        return type(self)(pixel=self.pixel[which], line=self.line[which], lines=self.lines)
+
+    def mean(self, values: Floats) -> Floats:
+        """Give the mean of each line; NaN without any pixel."""
+        total = np.bincount(self.line, weights=values[self.pixel], minlength=self.lines)
+        count = self.count
+        return np.divide(total, count, out=np.full(self.lines, np.nan), where=count > 0)
+
+    def lowest(self, values: Floats) -> Floats:
+        """Give the minimum of each line; infinity without any pixel."""
+        least = np.full(self.lines, np.inf)
+        np.minimum.at(least, self.line, values[self.pixel])
+        return least
+
+    def first(self, places: Ints) -> Ints:
+        least = np.full(self.lines, np.iinfo(np.int64).max)
+        np.minimum.at(least, self.line, places[self.pixel])
+        return least
+
+    def any(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return np.bincount(self.line[flags[self.pixel]], minlength=self.lines) > 0
+
+
+def _own_pixels(network: Network, count: int) -> _Pixels:
+    """Give the pixels of each line without those of junctions; `count` nodes are pixels, the others joined ones."""
+    points, offsets = network.points()
+    line = np.repeat(np.arange(len(network)), np.diff(offsets))
+    own = points < count
+    degree = network.degree[network.ends]
+    own[offsets[:-1]] &= degree[:, 0] <= PASSING
+    own[offsets[1:] - 1] &= degree[:, 1] < PASSING  # a ring's only node counts where it starts
+    return _Pixels(pixel=points[own], line=line[own], lines=len(network))
+
+
+def _within_lines(pixels: _Pixels, network: Network) -> _Pixels:
+    """Leave out the pixels near the ends of their lines, where a disc does not show the width, unless there are no others."""
+    nodes = network.nodes
+    away = np.ones(len(pixels.pixel), bool)
+    for end in network.ends[pixels.line].T:
+        distance = np.hypot(*(nodes.point[pixels.pixel] - nodes.point[end]).T)
+        away &= distance > nodes.radius[end]
+    has = np.bincount(pixels.line[away], minlength=pixels.lines) > 0
+    return pixels.take(away | ~has[pixels.line])
+
+
+def _reaches_edge(points: Floats, radius: Floats, grid: Grid) -> NDArray[np.bool_]:
+    """Tell whether the discs around points reach the scene's edge."""
+    size = np.array([grid.width, grid.height])
+    return np.minimum(points, size - points).min(axis=1) <= radius + AT_EDGE
+
+
+def _simplified(courses: list[Floats], tolerance: float) -> NDArray[np.object_]:
+    owner = np.repeat(np.arange(len(courses)), [len(course) for course in courses])
+    lines: NDArray[np.object_] = shapely.linestrings(np.vstack([np.zeros((0, 2)), *courses]), indices=owner)
+    return shapely.simplify(lines, tolerance) if tolerance > 0 else lines
+
+
+def _lengths_m(lines: NDArray[np.object_], ground: Ground | None) -> Floats:
+    if ground is None or not len(lines):
+        return np.full(len(lines), np.nan)
+    return ground.measure_lines(shapely.get_coordinates(lines), ends_of(shapely.get_num_coordinates(lines)))
+
+
+def _metres_across(lines: NDArray[np.object_], length_m: Floats, ground: Ground | None) -> Floats:
+    """Give metres on the ground per pixel across each line: the area of a pixel over the metres per pixel along it."""
+    if ground is None or not len(lines):
+        return np.full(len(lines), np.nan)
+    corner = shapely.get_coordinates(shapely.line_interpolate_point(lines, 0.5, normalized=True)) - 0.5
+    squares = (corner[:, None] + np.array([[0, 0], [1, 0], [1, 1], [0, 1]])).reshape(-1, 2)
+    areas, _ = ground.measure_rings(squares, np.arange(0, len(squares) + 1, 4))
+    return areas / (length_m / shapely.length(lines))
