@@ -8,7 +8,7 @@ from segflow.errors import SceneError, TrainingError
 from segflow.io.label_polygons import IGNORE, LabelPolygons, read_label_polygons
 from segflow.io.labels import LabelRaster, open_label_raster
 from segflow.io.scenes import describe_scene
-from segflow.io.vector_source import LabelsElsewhereError
+from segflow.io.vector_source import LabelsElsewhereError, open_source
 from segflow.tiling import Grid, Span, Window
 
 SceneLabels = LabelPolygons | LabelRaster
@@ -57,7 +57,8 @@ def open_labels(scene: Path, grid: Grid, settings: TrainSettings) -> SceneLabels
     if path.endswith(_RASTERS):
         return open_label_raster(path, grid, values, _raster_mapping(settings.class_values, path))
     if settings.class_field is None:
-        msg = f"labels {path} are polygons, so `class_field` (and `class_values`) must say which class each one is"
+        fields = ", ".join(open_source(path).fields)
+        msg = f"labels {path} are polygons, so `class_field` must say which class each one is, one of: {fields}"
         raise TrainingError(msg)
     labels = read_label_polygons(
         path,
