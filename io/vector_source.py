@@ -74,7 +74,8 @@ class VectorSource:
             If they cannot be read.
         """
         with _vector_errors(self.path):
-            return geopandas.read_file(self.file, layer=self.layer, mask=area)
+            frame = geopandas.read_file(self.file, layer=self.layer, mask=area, fid_as_index=True)
+        return frame.sort_index()  # a spatial index may give them in its own order, and the last polygon counts
 
     def entries(self, field: str) -> list[object]:
         """Give the entries of a field, one per feature.
