@@ -52,15 +52,28 @@ def temporary_beside(path: str | os.PathLike[str], step: str = "part") -> Iterat
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a UTF-8 text file that is whole or not there.
+    """Write a UTF-8 text file that is whole or not there; its folder is made if it is missing.
 
     Raises
     ------
     OutputError
         If it cannot be written.
     """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file that is whole or not there; its folder is made if it is missing.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    with _output_errors(Path(path)):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
     with replace_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_bytes(content)
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

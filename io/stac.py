@@ -205,7 +205,7 @@ def _asset(asset: ItemAsset, legend: Sequence[LegendEntry]) -> dict[str, Any]:
 def _content(kind: AssetKind, legend: Sequence[LegendEntry]) -> dict[str, Any]:
     """Say what the pixels of a raster mean."""
     if kind == "classes":
-        return {"bands": [_band("class")], "classification:classes": _classes(legend)}
+        return {"bands": [_band("class")], "classification:classes": class_objects(legend)}
     if kind == "confidence":
         return {"bands": [{**_band("confidence"), "raster:scale": _SCALES[kind]}]}
     if kind == "probabilities":
@@ -217,8 +217,16 @@ def _band(name: str) -> dict[str, Any]:
     return {"name": name, "data_type": "uint8", "nodata": NODATA, "raster:sampling": "area"}
 
 
-def _classes(legend: Sequence[LegendEntry]) -> list[dict[str, Any]]:
-    """Give the classes as the classification extension writes them, its names being plain words."""
+def class_objects(legend: Sequence[LegendEntry], *, nodata: bool = True) -> list[dict[str, Any]]:
+    """Give the classes as the classification extension writes them, its names being plain words.
+
+    Parameters
+    ----------
+    legend
+        The classes.
+    nodata
+        Whether the value of pixels outside the data is one of them.
+    """
     classes: list[dict[str, Any]] = []
     for entry in legend:
         word = re.sub(r"[^0-9A-Za-z_-]+", "-", entry.name).strip("-")
@@ -226,4 +234,6 @@ def _classes(legend: Sequence[LegendEntry]) -> list[dict[str, Any]]:
             word = f"{word or 'class'}-{entry.value}"
         colour = bytes(entry.rgb).hex().upper()
         classes.append({"value": entry.value, "name": word, "title": entry.name, "color_hint": colour})
+    if not nodata:
+        return classes
     return [*classes, {"value": NODATA, "name": "nodata", "title": "No data", "nodata": True}]

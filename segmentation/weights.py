@@ -16,12 +16,7 @@ Arrays = Mapping[str, npt.NDArray[np.float32]]
 
 def pack_weights(network: nn.Module) -> dict[str, npt.NDArray[np.float32]]:
     """Give all parameters and running statistics as float32 arrays, sorted by name."""
-    state = network.state_dict()
-    return {
-        name: state[name].detach().to("cpu", torch.float32).contiguous().numpy()
-        for name in sorted(state)
-        if not name.endswith("num_batches_tracked")  # a counter of training, which prediction ignores
-    }
+    return {name: _as_array(tensor) for name, tensor in sorted(_weights(network).items())}
 
 
 def restore_network(spec: ModelSpec, arrays: Arrays) -> nn.Module:
@@ -34,24 +29,61 @@ def restore_network(spec: ModelSpec, arrays: Arrays) -> nn.Module:
         the message names the first difference.
     """
     network = build_network(spec.architecture, spec.arguments, in_channels=len(spec.bands), classes=len(spec.classes))
-    needed = pack_weights(network)
-    for name in sorted(needed.keys() | arrays.keys()):
+    return load_weights(network, arrays, source=f"model {spec.name}", architecture=spec.architecture)
+
+
+def load_weights(network: nn.Module, arrays: Arrays, *, source: str, architecture: str) -> nn.Module:
+    """Put weights into a network and give it, ready to predict.
+
+    Parameters
+    ----------
+    network
+        The network; it changes.
+    arrays
+        Its weights by name.
+    source, architecture
+        Where the weights come from and what the network is called, for messages.
+
+    Raises
+    ------
+    ModelError
+        If the arrays are not the network's weights, or not finite; the message names the first difference
+        in the network's own order.
+    """
+    needed = {name: tuple(tensor.shape) for name, tensor in _weights(network).items()}
+    for name in [*needed, *sorted(arrays.keys() - needed.keys())]:
         problem = _difference(name, needed, arrays)
         if problem:
-            msg = f"model {spec.name}: {problem}: its weights are not those of a {spec.architecture}, package it again"
+            msg = (
+                f"{source}: {problem}; its weights are not those of a {architecture} with these bands and classes: "
+                "choose the architecture and arguments that they were trained with"
+            )
+            raise ModelError(msg)
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            bad = np.count_nonzero(~np.isfinite(array))
+            msg = f"{source}: weight {name!r} is not finite in {bad} of {array.size} values: train or copy it again"
             raise ModelError(msg)
     tensors = {name: torch.from_numpy(np.array(array, np.float32)) for name, array in arrays.items()}
     network.load_state_dict(tensors, strict=False)
     return network.eval().requires_grad_(requires_grad=False)
 
 
-def _difference(name: str, needed: Arrays, found: Arrays) -> str:
+def _weights(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Give the tensors that make up a network, without the counters of training, which prediction ignores."""
+    return {name: tensor for name, tensor in network.state_dict().items() if not name.endswith("num_batches_tracked")}
+
+
+def _as_array(tensor: torch.Tensor) -> npt.NDArray[np.float32]:
+    return tensor.detach().to("cpu", torch.float32).contiguous().numpy()
+
+
+def _difference(name: str, needed: Mapping[str, tuple[int, ...]], found: Arrays) -> str:
+    """Say in what a weight differs from the one that is needed; empty if in nothing."""
     if name not in found:
-        return f"weight {name!r} of shape {needed[name].shape} is missing"
+        return f"weight {name!r} of shape {needed[name]} is missing"
     if name not in needed:
         return f"weight {name!r} of shape {found[name].shape} is not needed"
-    if needed[name].shape != found[name].shape:
-        return f"weight {name!r} has shape {found[name].shape}, but needs {needed[name].shape}"
-    if not np.isfinite(found[name]).all():
-        return f"weight {name!r} is not finite"
+    if needed[name] != found[name].shape:
+        return f"weight {name!r} has shape {found[name].shape}, but needs {needed[name]}"
     return ""

@@ -1,0 +1,93 @@
+"""Weights within checkpoints: tensors out of archives, and the names that a network knows them by."""
+
+import io
+import pickle
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from segflow.errors import ModelError
+
+Arrays = dict[str, npt.NDArray[np.float32]]
+
+_AVERAGED = re.compile(r"averag|ema|swa", re.IGNORECASE)  # what tools call the moving average of the weights
+# What torch.load raises on archives that are damaged, or hold what its weights_only refuses.
+_TROUBLES = (AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError)
+_COUNTER = "num_batches_tracked"  # of training, which prediction ignores
+
+
+def unpack_archive(content: bytes, *, source: str) -> Arrays:
+    """Give all tensors in an archive of torch.save, however deep they lie.
+
+    Parameters
+    ----------
+    content
+        Bytes that `segflow.io.checkpoints` has checked.
+    source
+        Name for messages.
+
+    Returns
+    -------
+    Arrays
+        float32 arrays by their path: ``state_dict.network.head.weight``.
+
+    Raises
+    ------
+    ModelError
+        If they cannot be rebuilt.
+    """
+    try:
+        loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return {name: _as_array(tensor) for name, tensor in _tensors(loaded)}
+    except _TROUBLES as error:
+        msg = f"checkpoint {source} cannot be read ({' '.join(str(error).split())[:200]}): save its state_dict again"
+        raise ModelError(msg) from error
+
+
+def select_weights(found: Mapping[str, npt.NDArray[Any]], needed: Collection[str]) -> Arrays:
+    """Give the weights of one network out of all arrays in a checkpoint.
+
+    Trainers wrap networks and store more than weights: the network's own names follow a prefix like ``network.``,
+    ``module.`` or ``state_dict.model.``. The prefix that leaves most of the needed names is the right one;
+    of equal ones that of a moving average, which is what trainers validate, and then the shortest.
+
+    Parameters
+    ----------
+    found
+        Arrays by their path.
+    needed
+        Names of the network's weights.
+    """
+    wanted = set(needed)
+    names = [name for name in found if not name.endswith(_COUNTER)]
+    score: dict[str, int] = {"": 0}
+    for name in names:
+        for prefix, own in _splits(name):
+            score[prefix] = score.get(prefix, 0) + (own in wanted)
+    best = max(score, key=lambda prefix: (score[prefix], bool(_AVERAGED.search(prefix)), -len(prefix)))
+    return {name[len(best) :]: np.asarray(found[name], np.float32) for name in names if name.startswith(best)}
+
+
+def _splits(name: str) -> Iterator[tuple[str, str]]:
+    """Give all ways to cut a path at a dot, the first with an empty prefix."""
+    parts = name.split(".")
+    for count in range(len(parts)):
+        prefix = "".join(f"{part}." for part in parts[:count])
+        yield prefix, name[len(prefix) :]
+
+
+def _tensors(value: object, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """Give the tensors in nested mappings; those in lists are an optimiser's."""
+    if isinstance(value, torch.Tensor):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _tensors(inner, f"{path}.{key}" if path else str(key))
+
+
+def _as_array(tensor: torch.Tensor) -> npt.NDArray[np.float32]:
+    return tensor.detach().to("cpu", torch.float32).contiguous().numpy()
