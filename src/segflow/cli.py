@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from segflow import __version__, options
+from segflow import __version__, cli_model, cli_monitor, cli_project, options
 from segflow.errors import SegflowError
 
 if TYPE_CHECKING:
@@ -33,8 +33,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-model_app = typer.Typer(help="List models and show what they need and promise.", no_args_is_help=True)
-app.add_typer(model_app, name="model")
+app.add_typer(cli_model.app, name="model")
+app.add_typer(cli_project.app, name="project")
+app.command()(cli_monitor.monitor)
 
 
 def _version(wanted: bool) -> None:  # typer's signature
@@ -197,28 +198,6 @@ def doctor(*, as_json: options.Json = False) -> None:
     typer.echo(json.dumps(report.as_dict(), indent=2) if as_json else report.describe())
     if not report.healthy:
         raise typer.Exit(EXIT_ERROR)
-
-
-@model_app.command("list")
-def list_models(*, as_json: options.Json = False) -> None:
-    """List the models that come with segflow."""
-    from segflow.flows.models import find_model, list_text, shipped_models
-
-    found = [find_model(name) for name in shipped_models()]
-    typer.echo(json.dumps([json.loads(m.spec.to_json()) for m in found], indent=2) if as_json else list_text(found))
-
-
-@model_app.command("show")
-def show_model(
-    name: Annotated[str, typer.Argument(help="Shipped model by name, or a .safetensors file.")],
-    *,
-    as_json: options.Json = False,
-) -> None:
-    """Show what a model needs (bands, dtype, resolution), gives (classes) and promises (margin, scores)."""
-    from segflow.flows.models import find_model, show_text
-
-    found = find_model(name)
-    typer.echo(json.dumps(json.loads(found.spec.to_json()), indent=2) if as_json else show_text(found))
 
 
 def _settings(given: dict[str, Any]) -> "RunSettings":
