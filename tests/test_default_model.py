@@ -1,5 +1,6 @@
 """The shipped model keeps what its spec says, on scenes that neither training nor selection saw."""
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -7,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from segflow.configs.training import load_training
+from segflow.flows.labelled import plan_split, read_samples
 from segflow.flows.models import find_model
-from segflow.flows.train import read_samples, score_samples, split_scenes
+from segflow.flows.scoring import score_samples
 from segflow.io.models import read_model_file
 from segflow.segmentation.probe import Probe, probe_network
 from segflow.segmentation.weights import restore_network
@@ -38,7 +40,7 @@ def test_its_spec_is_what_its_config_says() -> None:
     assert sorted(spec.metrics["validation"]["scenes"]) == sorted(settings.validation)
     for key, value in spec.provenance["settings"].items():
         if key != "classes":
-            assert json.loads(json.dumps(value)) == json.loads(json.dumps(getattr(settings, key))), key
+            assert json.loads(json.dumps(value)) == json.loads(json.dumps(dataclasses.asdict(settings)[key])), key
 
 
 def test_stride_and_margin_are_those_of_its_weights() -> None:
@@ -56,11 +58,11 @@ def test_the_split_was_made_by_names_alone(shared_data: Path) -> None:
         (path.stem for path in Path(settings.data).glob(settings.scenes)),
         key=lambda name: hashlib.sha256(name.encode()).hexdigest(),
     )
-    groups = split_scenes(settings)
+    plan = plan_split(settings)
 
     assert settings.test == tuple(names[:8])
     assert settings.validation == tuple(names[8:12])
-    assert {path.stem for path in groups["training"]} == set(names[12:])
+    assert set(plan.names("training")) == set(names[12:])
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,7 @@ def test_scores(shared_data: Path) -> dict[str, object]:
     settings = load_training(NAME, [f"data={shared_data / 'forest-amazon'}"], environment={})
     model = find_model(NAME)
     network = restore_network(model.spec, read_model_file(model.path)[1])
-    return score_samples(network, read_samples(split_scenes(settings)["test"], settings), model.spec)
+    return score_samples(network, read_samples(plan_split(settings), "test", settings, dependency=None), model.spec)
 
 
 def test_forest_is_found_in_unseen_scenes(test_scores: dict[str, dict[str, float]]) -> None:

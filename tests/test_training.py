@@ -1,89 +1,29 @@
-"""Training: chips that keep pixels and labels together, a loop that learns and repeats, a flow that ends in a model."""
+"""Training: a loop that learns, repeats itself and says why it stops; a flow that ends in a model."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from rasterio.transform import from_origin
 from torch import nn
 
 from segflow.configs.training import load_training
 from segflow.errors import SceneError, TrainingError
+from segflow.flows.labelled import plan_split, read_samples
 from segflow.flows.models import find_model
-from segflow.flows.train import read_samples, split_scenes, train_model
+from segflow.flows.train import train_model
 from segflow.io.models import model_digest, read_model_file
+from segflow.io.training_log import read_training_log
 from segflow.segmentation.metrics import Scores
 from segflow.segmentation.networks import build_network
-from segflow.segmentation.spec import BandSpec, ModelSpec
-from segflow.segmentation.training.chips import Sample, Tint, measure_bands, random_chips, turn_chip
-from segflow.segmentation.training.decision import scene_logits
-from segflow.segmentation.training.loop import Epoch, Schedule, count_samples, train_network
+from segflow.segmentation.spec import ModelSpec
+from segflow.segmentation.training.chips import Sample, measure_bands
+from segflow.segmentation.training.loop import Logs, train_network
+from segflow.segmentation.training.prediction import count_samples, scene_logits, scene_pieces
+from segflow.segmentation.training.recipe import Epoch, Recipe, Task
 from segflow.segmentation.weights import restore_network
-
-STILL = Tint(gain=0, band_gain=0, haze=0, band_haze=0)
-PLAIN = (BandSpec(name="a", mean=0, std=1), BandSpec(name="b", mean=0, std=1))
-
-
-def bright_and_dark(name: str, seed: int, side: int = 64) -> Sample:
-    """A scene whose class is whether its first band is bright, in blobs."""
-    random = np.random.default_rng(seed)
-    labels = np.kron(random.integers(0, 2, (side // 8, side // 8)), np.ones((8, 8))).astype(np.uint8)
-    pixels = random.integers(0, 60, (2, side, side)).astype(np.uint8)
-    pixels[0] += 120 * labels
-    valid = np.ones((side, side), bool)
-    valid[:5, :9] = False
-    return Sample(name=name, pixels=pixels * valid, valid=valid, labels=labels)
-
-
-def numbered(side: int = 20) -> Sample:
-    """A scene whose pixels and labels say the same number."""
-    numbers = np.arange(side * side, dtype=np.uint16).reshape(side, side)
-    labels = (numbers % 251).astype(np.uint8)
-    return Sample(name="n", pixels=np.stack([numbers, numbers]), valid=np.ones((side, side), bool), labels=labels)
-
-
-@given(st.integers(0, 2**32 - 1), st.booleans())
-def test_a_chip_keeps_pixels_and_labels_together(seed: int, turn: bool) -> None:
-    chips = random_chips([numbered()], PLAIN, size=8, turn=turn, tint=STILL, random=np.random.default_rng(seed))
-    for _, (chip, labels) in zip(range(4), chips, strict=False):
-        assert chip.shape == (2, 8, 8)
-        assert np.array_equal(chip[0] % 251, labels)
-        assert len(np.unique(chip[0])) == 64
-
-
-def test_the_eight_symmetries_differ_and_are_all() -> None:
-    sample = numbered(6)
-    chip, labels = sample.pixels.astype(np.float32), sample.labels
-    turned = {turn_chip(chip, labels, symmetry)[0].tobytes() for symmetry in range(8)}
-
-    assert len(turned) == 8
-    assert np.array_equal(turn_chip(chip, labels, 0)[0], chip)
-
-
-def test_the_same_seed_gives_the_same_chips() -> None:
-    samples = [bright_and_dark("a", 1), bright_and_dark("b", 2)]
-    first, second = (
-        random_chips(samples, PLAIN, size=16, turn=True, tint=Tint(), random=np.random.default_rng(5)) for _ in "12"
-    )
-    for _ in range(5):
-        (chip, labels), (same_chip, same_labels) = next(first), next(second)
-
-        assert np.array_equal(chip, same_chip)
-        assert np.array_equal(labels, same_labels)
-
-
-def test_what_is_not_valid_is_0_and_ignored() -> None:
-    sample = bright_and_dark("a", 1)
-    chips = random_chips([sample], PLAIN, size=64, turn=False, tint=Tint(), random=np.random.default_rng(0))
-    chip, labels = next(chips)
-
-    assert np.array_equal(labels == 255, ~sample.valid)
-    assert (chip[:, ~sample.valid] == 0).all()
+from tests.training_scenes import PLAIN, bright_and_dark, write_toy
 
 
 def test_bands_are_measured_over_valid_pixels() -> None:
@@ -104,41 +44,94 @@ def test_bands_without_contrast_or_pixels_are_refused() -> None:
         measure_bands([replace(sample, valid=np.zeros_like(sample.valid))], ("red", "nir"))
 
 
-SCHEDULE = Schedule(epochs=6, chips_per_epoch=32, batch=8, chip=32, learning_rate=1e-2, averaging=0.5, seed=3)
+RECIPE = Recipe(epochs=6, chips_per_epoch=32, batch=8, chip=32, learning_rate=1e-2, averaging=0.5, seed=3)
+SCENES = (bright_and_dark("a", 1), bright_and_dark("b", 2))
 
 
-def learn(schedule: Schedule = SCHEDULE) -> tuple[nn.Module, list[Epoch], list[Sample]]:
-    training, validation = [bright_and_dark("a", 1), bright_and_dark("b", 2)], [bright_and_dark("c", 3, side=62 + 2)]
+class Notes:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, float]] = []
+        self.epochs: list[Epoch] = []
+
+    def resume(self, epoch: int) -> None:
+        raise AssertionError(epoch)
+
+    def step(self, number: int, loss: float) -> None:
+        self.steps.append((number, loss))
+
+    def epoch(self, epoch: Epoch, network: nn.Module) -> None:
+        assert not network.training
+        self.epochs.append(epoch)
+
+
+def learn(folder: Path, recipe: Recipe = RECIPE, samples: tuple[Sample, ...] = SCENES) -> tuple[nn.Module, Notes]:
     torch.manual_seed(0)
-    network = build_network("unet", {"widths": [4, 8]}, in_channels=2, classes=2)
-    told: list[Epoch] = []
+    notes = Notes()
     best = train_network(
-        network,
-        training,
-        validation,
-        bands=measure_bands(training, ("red", "nir")),
-        classes=2,
-        stride=2,
-        schedule=schedule,
-        report=lambda epoch, _: told.append(epoch),
+        build_network("unet", {"widths": [4, 8]}, in_channels=2, classes=2),
+        samples,
+        [bright_and_dark("c", 3)],
+        task=Task(bands=measure_bands(SCENES, ("red", "nir")), classes=2, stride=2, margin=8),
+        recipe=recipe,
+        logs=Logs(folder=folder, identity={}),
+        observer=notes,
     )
-    return best, told, training
+    return best, notes
 
 
-def test_it_learns_repeats_itself_and_keeps_the_best_epoch() -> None:
-    best, told, training = learn()
-    again, _, _ = learn()
-    scores = Scores.of(
-        count_samples(
-            best, [bright_and_dark("c", 3)], bands=measure_bands(training, ("red", "nir")), classes=2, stride=2
-        )
-    )
+def score(network: nn.Module) -> float:
+    bands = measure_bands(SCENES, ("red", "nir"))
+    counts = count_samples(network, [bright_and_dark("c", 3)], bands=bands, classes=2, stride=2, margin=8)
+    return Scores.of(counts).mean_iou
 
-    assert told[-1].loss < told[0].loss / 2
-    assert scores.mean_iou > 0.9
-    assert scores.mean_iou == max(epoch.scores.mean_iou for epoch in told)
-    assert [epoch.number for epoch in told] == [1, 2, 3, 4, 5, 6]
+
+def test_it_learns_repeats_itself_and_keeps_the_best_epoch(tmp_path: Path) -> None:
+    best, notes = learn(tmp_path / "a")
+    again, _ = learn(tmp_path / "b")
+
+    assert notes.epochs[-1].loss < notes.epochs[0].loss / 2
+    assert score(best) > 0.9
+    assert score(best) == pytest.approx(max(epoch.scores.mean_iou for epoch in notes.epochs))
+    assert [epoch.number for epoch in notes.epochs] == [1, 2, 3, 4, 5, 6]
+    assert [number for number, _ in notes.steps] == list(range(1, 25))
     assert all(torch.equal(a, b) for a, b in zip(best.parameters(), again.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimiser": "sgd", "schedule": "poly", "momentum": 0.8, "learning_rate": 0.1},
+        {"optimiser": "adam", "schedule": "cosine", "loss": {"cross-entropy": 0.5, "dice": 1.0, "lovasz": 0.5}},
+        {"schedule": "constant", "loss": {"focal": 1.0}, "class_weights": "balanced", "sampling": "balanced"},
+        {"mixed_precision": "bfloat16", "fit_bias": True, "accumulate": 2, "batch": 4},
+        {
+            "optimiser": "sgd",
+            "loss_reduction": "sum",
+            "learning_rate": 1e-5,
+            "momentum": 0.9,
+            "schedule": "constant",
+            "bias_rate": 2.0,
+            "bias_decay": False,
+            "clip": None,
+            "weight_decay": 5e-4,
+        },
+    ],
+)
+def test_every_recipe_learns(tmp_path: Path, change: dict[str, object]) -> None:
+    best, notes = learn(tmp_path, replace(RECIPE, **change))
+
+    assert notes.epochs[-1].loss < notes.epochs[0].loss
+    assert score(best) > 0.8
+    assert len(notes.steps) == 24
+
+
+def test_it_stops_when_nothing_gets_better(tmp_path: Path) -> None:
+    _, notes = learn(tmp_path, replace(RECIPE, epochs=30, patience=2, learning_rate=1e-7, averaging=0.0))
+    best = max(epoch.number for epoch in notes.epochs if epoch.best)
+
+    assert len(notes.epochs) == best + 2 < 30
 
 
 def test_maps_fit_scenes_of_any_size() -> None:
@@ -148,61 +141,59 @@ def test_maps_fit_scenes_of_any_size() -> None:
     )
     network = build_network("unet", {"widths": [2, 2, 2]}, in_channels=2, classes=2)
     found = scene_logits(network, cut, bands=PLAIN, stride=4)
-    counts = count_samples(network, [cut], bands=PLAIN, classes=2, stride=4)
+    counts = count_samples(network, [cut], bands=PLAIN, classes=2, stride=4, margin=20)
 
     assert found.shape == (2, 61, 47)
     assert counts.sum() == np.sum(cut.valid & (cut.labels != 255))
 
 
-def test_a_loss_that_is_no_number_stops() -> None:
-    with pytest.raises(TrainingError, match="lower the learning rate"):
-        learn(replace(SCHEDULE, learning_rate=1e30))
+def test_large_scenes_are_predicted_where_they_have_labels_and_as_in_one_piece() -> None:
+    random = np.random.default_rng(0)
+    shape = (2050, 2061)
+    labels = np.full(shape, 255, np.uint8)
+    labels[1000:1100, 900:1200] = 1
+    sample = Sample(
+        name="l", pixels=random.integers(0, 9, (2, *shape), np.uint8), valid=np.ones(shape, bool), labels=labels
+    )
+    network = build_network("unet", {"widths": [2, 3]}, in_channels=2, classes=2)
+    whole = scene_logits(network, sample, bands=PLAIN, stride=2)
+    pieces = list(scene_pieces(network, [sample], bands=PLAIN, stride=2, margin=8))
+
+    assert [piece.labels.shape for _, piece in pieces] == [(1024, 1024)] * 4
+    assert np.array_equal(pieces[3][0], whole[:, 1024:2048, 1024:2048])
 
 
-def test_scenes_smaller_than_a_chip_are_refused() -> None:
-    with pytest.raises(TrainingError, match="64 × 64 px, but a chip has 128"):
-        learn(replace(SCHEDULE, chip=128))
+def test_a_loss_that_is_no_number_names_the_chips(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"at epoch \d, batch \d of the chips [ab] rows \d+–\d+ .*learning rate"):
+        learn(tmp_path, replace(RECIPE, learning_rate=1e30))
 
 
-CONFIG = """
-name: toy
-data: data
-out: {out}
-bands: [red, nir]
-bands_chosen: [1, 2]
-test: [s3]
-validation: [s2]
-classes:
-  - {{value: 0, name: dark, colour: "#000000"}}
-  - {{value: 1, name: bright, colour: "#ffffff", geometry: none}}
-gsd: 10
-gsd_range: [8, 12]
-arguments: {{widths: [4, 8]}}
-epochs: 3
-chips_per_epoch: 32
-batch: 8
-chip: 32
-learning_rate: 0.01
-averaging: 0.5
-"""
+def test_pixels_that_are_no_numbers_name_their_chips(tmp_path: Path) -> None:
+    sample = bright_and_dark("broken", 1)
+    pixels = sample.pixels.astype(np.float32)
+    pixels[0, 20:40, 20:40] = np.nan
+    with pytest.raises(TrainingError, match=r"pixels are not finite in broken rows \d+–\d+ columns"):
+        learn(tmp_path, samples=(replace(sample, pixels=pixels),))
+
+
+@pytest.mark.parametrize(
+    ("samples", "says"),
+    [
+        ((), "training needs scenes to learn from"),
+        ((bright_and_dark("a", 1, side=24),), "24 × 24 px, but a chip has 32"),
+        ((replace(bright_and_dark("a", 1), labels=np.full((64, 64), 255, np.uint8)),), "1 training scenes .a. has a"),
+        ((replace(bright_and_dark("a", 1), labels=np.full((64, 64), 7, np.uint8)),), "has the label 7"),
+    ],
+)
+def test_scenes_that_teach_nothing_are_refused(tmp_path: Path, samples: tuple[Sample, ...], says: str) -> None:
+    with pytest.raises(TrainingError, match=says):
+        learn(tmp_path, samples=samples)
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A config with four labelled scenes beside it."""
-    for folder in ("images", "labels"):
-        (tmp_path / "data" / folder).mkdir(parents=True)
-    profile = {"driver": "GTiff", "height": 64, "width": 64, "crs": "EPSG:32720", "dtype": "uint8"}
-    for index in range(4):
-        sample = bright_and_dark(f"s{index}", index)
-        transform = from_origin(500_000 + 1000 * index, 9_000_000, 10, 10)
-        for folder, layers in (("images", sample.pixels), ("labels", sample.labels[None])):
-            path = tmp_path / "data" / folder / f"s{index}.tif"
-            with rasterio.open(path, "w", count=len(layers), transform=transform, **profile) as raster:
-                raster.write(layers)
-    path = tmp_path / "toy.yaml"
-    path.write_text(CONFIG.format(out=tmp_path / "models" / "toy.safetensors"))
-    return path
+    return write_toy(tmp_path)
 
 
 def test_a_config_becomes_a_model_with_honest_scores(config: Path, tmp_path: Path) -> None:
@@ -211,8 +202,8 @@ def test_a_config_becomes_a_model_with_honest_scores(config: Path, tmp_path: Pat
     text, arrays = read_model_file(path)
     spec = ModelSpec.from_json(text)
     network = restore_network(spec, arrays)
-    test = read_samples(split_scenes(settings)["test"], settings)
-    scores = Scores.of(count_samples(network, test, bands=spec.bands, classes=2, stride=spec.stride))
+    test = read_samples(plan_split(settings), "test", settings, dependency=8)
+    scores = Scores.of(count_samples(network, test, bands=spec.bands, classes=2, stride=spec.stride, margin=8))
 
     assert find_model(str(path)).spec == spec
     assert spec.bfloat16_changes is not None
@@ -224,29 +215,68 @@ def test_a_config_becomes_a_model_with_honest_scores(config: Path, tmp_path: Pat
     assert str(tmp_path) not in text
 
 
-def test_the_same_config_gives_the_same_bytes(config: Path) -> None:
+def test_the_log_tells_the_whole_story(config: Path) -> None:
+    settings = load_training(config, environment={})
+    path = train_model(settings)
+    events = read_training_log(settings.log_folder)
+    names = {entry.name for entry in settings.log_folder.iterdir()}
+
+    assert [e["event"] for e in events] == ["start", "epoch", "epoch", "step", "epoch", "end"]
+    assert events[0] == {
+        "event": "start",
+        "name": "toy",
+        "architecture": "unet",
+        "epochs": 3,
+        "steps_per_epoch": 4,
+        "classes": ["dark", "bright"],
+        "colours": ["#000000", "#ffffff"],
+    }
+    assert events[1].keys() == {"event", "epoch", "loss", "learning_rate", "seconds", "scores", "best"}
+    assert events[1]["scores"].keys() >= {"mean_iou", "pixel_accuracy", "iou", "f1"}
+    assert (events[-1]["model"], events[-1]["test"]["scenes"].keys()) == (str(path), {"s3"})
+    assert {"log.jsonl", "last.ckpt", "best.ckpt"} <= names
+    assert any(name.startswith("events.out.tfevents") for name in names)
+
+
+def test_a_second_training_keeps_the_first_one_apart(config: Path) -> None:
     settings = load_training(config, ["epochs=1"], environment={})
     first = model_digest(train_model(settings))
+    earlier = (settings.log_folder / "log.jsonl").read_text()
+    second = model_digest(train_model(settings))
 
-    assert model_digest(train_model(settings)) == first
+    assert first == second  # the same config gives the same bytes
+    assert [e["event"] for e in read_training_log(settings.log_folder)] == ["start", "epoch", "end"]
+    assert (settings.log_folder / "previous" / "log.jsonl").read_text() == earlier
+    assert len(list(settings.log_folder.glob("events.out.tfevents.*"))) == 1
 
 
 @pytest.mark.parametrize(
     ("assign", "says"),
     [
-        ("test=[s9]", "lacks scenes named for validation or test: s9"),
+        ("test=[s9]", "s9"),
         ("scenes=none/*.tif", "matches no scene"),
-        ("gsd_range=[10,30]", None),
-        ("gsd=20", None),
-        ("labels=polygons.shp", "class_field"),
+        ("labels=polygons.shp", "polygons.shp"),
         ("bands_chosen=[1,5]", "has no band 5"),
     ],
 )
-def test_training_data_that_does_not_fit(config: Path, assign: str, says: str | None) -> None:
-    if says is None:
-        extra = ["gsd=20", "gsd_range=[15,30]"]
-        with pytest.raises(SceneError, match="resample it"):
-            train_model(load_training(config, extra, environment={}))
-        return
+def test_training_data_that_does_not_fit(config: Path, assign: str, says: str) -> None:
     with pytest.raises((SceneError, TrainingError), match=says):
         train_model(load_training(config, [assign], environment={}))
+
+
+def test_scenes_of_another_resolution_are_refused(config: Path) -> None:
+    with pytest.raises(SceneError, match="resample it"):
+        train_model(load_training(config, ["gsd=20", "gsd_range=[15,30]"], environment={}))
+
+
+def test_a_class_that_no_scene_shows_is_an_error_unless_allowed(config: Path) -> None:
+    third = 'classes=[{value: 0, name: a, colour: "#000000"}, {value: 1, name: b, colour: "#ffffff"}, '
+    third += '{value: 2, name: lake, colour: "#0000ff"}]'
+    with pytest.raises(TrainingError, match=r"no training scene has a pixel of lake: .*allow_unseen"):
+        train_model(load_training(config, [third], environment={}))
+    spec = find_model(
+        str(train_model(load_training(config, [third, "allow_unseen=true", "epochs=1"], environment={})))
+    ).spec
+
+    assert spec.provenance["training_pixels"]["lake"] == 0
+    assert spec.metrics["test"]["iou"]["lake"] in {None, 0.0}

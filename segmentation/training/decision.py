@@ -14,30 +14,19 @@ from torch import nn
 
 from segflow.errors import TrainingError
 from segflow.segmentation.metrics import Counts, Scores, confusion
-from segflow.segmentation.spec import NODATA, BandSpec
-from segflow.segmentation.training.chips import Sample, normalise
+from segflow.segmentation.spec import NODATA
+from segflow.segmentation.training.chips import Sample
 
 Floats = npt.NDArray[np.float32]
 
 STEPS = np.arange(-2.0, 2.01, 0.25, dtype=np.float32)  # biases that are tried, on logits [1]
 
 
-def scene_logits(network: nn.Module, sample: Sample, *, bands: Sequence[BandSpec], stride: int) -> Floats:
-    """Give the (classes, height, width) logits of a whole scene in one forward pass."""
-    height, width = sample.labels.shape
-    extra = ((0, -height % stride), (0, -width % stride))
-    inputs = np.pad(normalise(sample.pixels, sample.valid, bands), ((0, 0), *extra))
-    network.eval()
-    with torch.inference_mode():
-        logits: Floats = network(torch.from_numpy(inputs)[None])[0, :, :height, :width].numpy()
-    return logits
-
-
 def count_logits(logits: Sequence[Floats], samples: Sequence[Sample], biases: Floats) -> Counts:
     """Count pixels by true and predicted class: (classes, classes) int64 array [truth, prediction]."""
     return sum(
         (
-            confusion(sample.labels, _labels(found, sample, biases), len(biases))
+            confusion(sample.labels, label_pixels(found, sample, biases), len(biases))
             for found, sample in zip(logits, samples, strict=True)
         ),
         start=np.zeros((len(biases), len(biases)), np.int64),
@@ -80,9 +69,10 @@ def add_biases(network: nn.Module, biases: Floats) -> None:
         msg = "the network does not end in a convolution with a bias per class: set fit_bias to false"
         raise TrainingError(msg)
     with torch.no_grad():
-        convolutions[-1].bias += torch.from_numpy(biases)
+        convolutions[-1].bias += torch.from_numpy(biases).to(convolutions[-1].bias)
 
 
-def _labels(logits: Floats, sample: Sample, biases: Floats) -> npt.NDArray[np.uint8]:
+def label_pixels(logits: Floats, sample: Sample, biases: Floats) -> npt.NDArray[np.uint8]:
+    """Give the (height, width) class of every pixel under some biases, 255 where not valid."""
     best = (logits + biases[:, None, None]).argmax(0).astype(np.uint8)
     return np.where(sample.valid, best, np.uint8(NODATA))

@@ -1,0 +1,129 @@
+"""Checkpoints: what an interrupted training needs to go on as if nothing had happened.
+
+`last.ckpt` is a whole Lightning checkpoint of the end of the last epoch; `best.ckpt` holds the
+weights of the best one. Both hold plain values only and load without pickled code. Each is
+written under another name and renamed, so a kill leaves the one before.
+"""
+
+import pickle
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+
+from segflow.errors import TrainingError
+from segflow.segmentation.training.module import AVERAGED, SegmentationModule
+
+LAST, BEST = "last.ckpt", "best.ckpt"
+_KEY = "segflow"  # of our part of a checkpoint
+
+Identity = Mapping[str, object]  # what must be equal to go on: settings and data, JSON values
+
+
+class EpochCheckpoint(Checkpoint):
+    """Writes both checkpoints when an epoch has ended and was told of.
+
+    Parameters
+    ----------
+    folder
+        Where they lie.
+    identity
+        What training is told and sees.
+    spec
+        The model's spec without scores, as JSON, for those who look at a checkpoint later.
+    """
+
+    def __init__(self, folder: Path, identity: Identity, spec: str) -> None:
+        self._folder, self._identity, self._spec = folder, dict(identity), spec
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write the best checkpoint first: `last` names an epoch whose best one is there."""
+        if not isinstance(pl_module, SegmentationModule):
+            return
+        if pl_module.best_epoch == trainer.current_epoch + 1:
+            state = {name: t for name, t in pl_module.state_dict().items() if name.startswith(AVERAGED)}
+            with _replacing(self._folder / BEST) as path:
+                torch.save({"state_dict": state, _KEY: self._own_part(pl_module)}, path)
+        with _replacing(self._folder / LAST) as path:
+            trainer.save_checkpoint(path)
+
+    def on_save_checkpoint(
+        self,
+        trainer: pl.Trainer,  # noqa: ARG002  # Lightning's signature
+        pl_module: pl.LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Add what Lightning does not know."""
+        if isinstance(pl_module, SegmentationModule):
+            checkpoint[_KEY] = self._own_part(pl_module)
+
+    def on_load_checkpoint(
+        self,
+        trainer: pl.Trainer,  # noqa: ARG002  # Lightning's signature
+        pl_module: pl.LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Take up what Lightning does not know."""
+        if isinstance(pl_module, SegmentationModule):
+            pl_module.best_score = checkpoint[_KEY]["best_score"]
+            pl_module.best_epoch = checkpoint[_KEY]["best_epoch"]
+
+    def _own_part(self, module: SegmentationModule) -> dict[str, Any]:
+        return {
+            "epoch": module.current_epoch + 1,
+            "best_score": module.best_score,
+            "best_epoch": module.best_epoch,
+            "biases": module.biases.tolist() if module.recipe.fit_bias else None,
+            "identity": self._identity,
+            "spec": self._spec,
+        }
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    part = path.with_suffix(".part")
+    yield part
+    part.replace(path)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Give the state of the module under ``state_dict``, and our own part's entries.
+
+    Raises
+    ------
+    TrainingError
+        If the file is no checkpoint of ours.
+    """
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        return {"state_dict": found["state_dict"], **found[_KEY]}
+    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        problem = " ".join(str(error).split())[:200]
+        msg = f"{path} is not a checkpoint of segflow ({problem}): start anew without --resume"
+        raise TrainingError(msg) from error
+
+
+def check_identity(found: Identity, wanted: Identity, path: Path) -> None:
+    """Check that training goes on as it began.
+
+    Raises
+    ------
+    TrainingError
+        If a setting or the data differ; the message names the first one.
+    """
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            msg = (
+                f"--resume: {name} was {_short(found.get(name))} when {path.parent} was begun, but is "
+                f"{_short(wanted.get(name))}: set it back, or start anew without --resume"
+            )
+            raise TrainingError(msg)
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"  # noqa: PLR2004  # fits a line

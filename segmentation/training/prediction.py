@@ -1,0 +1,100 @@
+"""Logits of labelled scenes: a scene in one pass, a large one in tiles where it has labels."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from segflow.segmentation.metrics import Counts, confusion
+from segflow.segmentation.spec import NODATA, BandSpec
+from segflow.segmentation.training.chips import Sample, normalise
+from segflow.tiling import Span, Tile, TileGrid, Window
+
+Floats = npt.NDArray[np.float32]
+
+_LARGEST = 2048**2  # px in one pass; the compact U-Net takes 3 GB for them
+_CORE = 1024  # px; side of the tiles of a larger scene
+
+
+def scene_pieces(
+    network: nn.Module, samples: Sequence[Sample], *, bands: Sequence[BandSpec], stride: int, margin: int
+) -> Iterator[tuple[Floats, Sample]]:
+    """Give the logits of scenes piece by piece.
+
+    Parameters
+    ----------
+    network
+        The network; it is put into eval mode.
+    samples
+        The scenes; of large ones only tiles with a label are predicted.
+    bands
+        Scaling of the bands.
+    stride, margin
+        How tiles of large scenes lie [px]; an exact model's answers do not depend on that.
+
+    Yields
+    ------
+    (classes, height, width) logits of a piece, and the piece of the scene itself.
+    """
+    network.eval()
+    for sample in samples:
+        for tile in _tiles(sample, stride, margin):
+            piece = _crop(sample, tile.core)
+            if np.any(piece.labels[piece.valid] != NODATA):
+                yield _tile_logits(network, sample, bands, tile), piece
+
+
+def labelled_crops(samples: Sequence[Sample], stride: int) -> list[Sample]:
+    """Give scenes that fit into one pass as they are, and of larger ones the tiles with labels."""
+    crops = [_crop(sample, tile.core) for sample in samples for tile in _tiles(sample, stride, margin=0)]
+    return [crop for crop in crops if np.any(crop.labels[crop.valid] != NODATA)]
+
+
+def scene_logits(network: nn.Module, sample: Sample, *, bands: Sequence[BandSpec], stride: int) -> Floats:
+    """Give the (classes, height, width) logits of a whole scene in one forward pass."""
+    network.eval()
+    height, width = sample.labels.shape
+    whole = TileGrid(height=height, width=width, core=stride, margin=0, stride=stride).whole()
+    return _tile_logits(network, sample, bands, whole)
+
+
+def count_samples(
+    network: nn.Module, samples: Sequence[Sample], *, bands: Sequence[BandSpec], classes: int, stride: int, margin: int
+) -> Counts:
+    """Count labelled pixels of scenes by true and predicted class: (classes, classes) int64 array."""
+    counts = np.zeros((classes, classes), np.int64)
+    for logits, piece in scene_pieces(network, samples, bands=bands, stride=stride, margin=margin):
+        predicted = np.where(piece.valid, logits.argmax(0).astype(np.uint8), np.uint8(NODATA))
+        counts += confusion(piece.labels, predicted, classes)
+    return counts
+
+
+def _tiles(sample: Sample, stride: int, margin: int) -> list[Tile]:
+    height, width = sample.labels.shape
+    grid = TileGrid(height=height, width=width, core=-(-_CORE // stride) * stride, margin=margin, stride=stride)
+    return [grid.whole()] if height * width <= _LARGEST else list(grid)
+
+
+def _crop(sample: Sample, window: Window) -> Sample:
+    return Sample(
+        name=sample.name,
+        pixels=sample.pixels[:, *window.slices],
+        valid=sample.valid[window.slices],
+        labels=sample.labels[window.slices],
+    )
+
+
+def _tile_logits(network: nn.Module, sample: Sample, bands: Sequence[BandSpec], tile: Tile) -> Floats:
+    """Predict what a tile reads, with pixels that are not valid where the scene has ended, and keep its core."""
+    height, width = sample.labels.shape
+    inside = tile.read.clip(Window(Span(0, height), Span(0, width)))
+    read = _crop(sample, inside)
+    missing = [(0, wanted - found) for wanted, found in zip(tile.read.shape, inside.shape, strict=True)]
+    inputs = np.pad(normalise(read.pixels, read.valid, bands), ((0, 0), *missing))
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(inputs)[None].to(device))[0]
+    kept: Floats = logits[:, *tile.core_in_read.slices].float().cpu().numpy()
+    return kept
