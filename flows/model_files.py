@@ -1,7 +1,6 @@
 """Model files from checkpoints of other tools: read without running them, matched, probed, packaged."""
 
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 
 from segflow import __version__
@@ -12,10 +11,11 @@ from segflow.flows.models import SUFFIX, ModelRef, find_model
 from segflow.io.checkpoints import read_checkpoint
 from segflow.io.files import sha256_file
 from segflow.io.models import write_model_file
-from segflow.segmentation.checkpoints import select_weights, unpack_archive
+from segflow.segmentation.checkpoints import Checkpoint, select_weights, unpack_checkpoint
 from segflow.segmentation.networks import Network, build_network
 from segflow.segmentation.probe import guarantee_for, probe_network
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
+from segflow.segmentation.training.decision import add_biases
 from segflow.segmentation.weights import load_weights, pack_weights
 
 
@@ -38,9 +38,9 @@ def import_model(
         The model file to write.
     spec, like
         What the checkpoint does not say: a YAML file (`ImportSettings`), or a model with the same network,
-        bands and classes. One of them.
+        bands and classes. One of them; none for a checkpoint of `segflow train`, which says it all.
     name
-        Name of the new model; None: the spec's, or the stem of `out` where `like` is given.
+        Name of the new model; None: the spec's, or the stem of `out` without a YAML file.
     overwrite
         Whether `out` may be replaced.
 
@@ -51,16 +51,18 @@ def import_model(
         the settings do not fit, or the file cannot be written.
     """
     _check_out(out, overwrite=overwrite)
-    wanted = _wanted(spec, like, name or (None if spec else out.stem))
+    source = f"checkpoint {checkpoint}"
+    found = unpack_checkpoint(read_checkpoint(checkpoint), source=str(checkpoint))
+    wanted = _wanted(found, spec, like, name or (None if spec else out.stem))
     network = build_network(
         wanted.architecture, wanted.arguments, in_channels=len(wanted.bands), classes=len(wanted.classes)
     )
-    source = f"checkpoint {checkpoint}"
-    found = read_checkpoint(checkpoint, partial(unpack_archive, source=str(checkpoint)))
-    weights = select_weights(found, pack_weights(network))
+    weights = select_weights(found.arrays, pack_weights(network))
     load_weights(network, weights, source=source, architecture=wanted.architecture)
+    if found.biases is not None:
+        add_biases(network, found.biases)
     provenance = {**wanted.provenance, "checkpoint": checkpoint.name, "sha256": sha256_file(checkpoint)}
-    whole = replace(_measured(wanted, network), provenance=provenance)
+    whole = replace(_measured(wanted, network) if wanted.stride == _UNKNOWN else wanted, provenance=provenance)
     write_model_file(out, whole.to_json(), pack_weights(network))
     return find_model(str(out))
 
@@ -74,8 +76,11 @@ def _check_out(out: Path, *, overwrite: bool) -> None:
         raise OutputExistsError(msg)
 
 
-def _wanted(spec: Path | None, like: str | None, name: str | None) -> ModelSpec:
+def _wanted(found: Checkpoint, spec: Path | None, like: str | None, name: str | None) -> ModelSpec:
     """Give all that is known of the model before its network is measured."""
+    if found.spec is not None and spec is None and like is None:
+        own = ModelSpec.from_json(found.spec)
+        return replace(own, name=name or own.name)
     if (spec is None) == (like is None):
         msg = "importing needs one of --spec FILE.yaml, which describes the model, and --like MODEL, which it resembles"
         raise SettingsError(msg)

@@ -1,0 +1,43 @@
+"""Weights to start from: a local file always, a name where there is a connection."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+from segflow.io.checkpoints import read_checkpoint
+from segflow.io.downloads import PATIENCE, fetch_file
+from segflow.segmentation.checkpoints import unpack_archive
+from segflow.segmentation.networks import Network
+from segflow.segmentation.networks.hub import find_hub_weights, unpack_hub_file
+from segflow.segmentation.networks.pretrained import Loaded, load_pretrained
+
+_CACHE = "segflow/weights"  # below the user's cache
+
+
+def start_from(network: Network, weights: str, *, patience: float = PATIENCE) -> Loaded:
+    """Give a network the weights that fit it, and tell which did.
+
+    Parameters
+    ----------
+    network
+        The network, with random weights; only those that fit are replaced.
+    weights
+        Path of a .pt, .pth, .ckpt or .safetensors, or torchvision's name of weights or of a network.
+    patience
+        How long to wait for a connection [s].
+
+    Raises
+    ------
+    ModelError
+        If there is no such file or name, nothing answers in time, or no weight fits.
+    """
+    if Path(weights).is_file():
+        state = read_checkpoint(weights, partial(unpack_archive, source=weights))
+        return load_pretrained(network, state)
+    hub = find_hub_weights(weights)
+    content = fetch_file(hub.url, _cache(), digest_start=hub.digest_start, patience=patience)
+    return load_pretrained(network, unpack_hub_file(content, hub))
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / _CACHE
