@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from segflow import __version__, cli_model, cli_monitor, cli_project, options
+from segflow import __version__, cli_model, cli_monitor, cli_project, cli_train, options
 from segflow.errors import SegflowError
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_model.app, name="model")
 app.add_typer(cli_project.app, name="project")
+app.command()(cli_train.train)
 app.command()(cli_monitor.monitor)
 
 
@@ -73,7 +74,11 @@ def run(  # one parameter per option
     vectors: options.Vectors = None,
     classes: options.Classes = None,
     min_area: options.MinArea = None,
+    min_hole: options.MinHole = None,
     simplify: options.Simplify = None,
+    smooth: options.Smooth = None,
+    max_vertices: options.MaxVertices = None,
+    max_objects: options.MaxObjects = None,
     allow_remote: options.AllowRemote = None,
     sidecars: options.Sidecars = None,
     on_tile_error: options.OnTileError = None,
@@ -137,24 +142,6 @@ def plan(
 
     preview = preview_run(scene, settings)
     typer.echo(json.dumps(preview.as_dict(), indent=2) if as_json else preview.describe())
-
-
-@app.command()
-def train(
-    config: Annotated[Path, typer.Argument(help="YAML file that names scenes, labels, network and schedule.")],
-    assign: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Override a line of the file: --set epochs=5.", metavar="KEY=VALUE"),
-    ] = None,
-) -> None:
-    """Train a model on labelled scenes and package it as one .safetensors file with its scores."""
-    from segflow.configs.training import load_training
-    from segflow.console import watch
-    from segflow.flows.train import train_model
-
-    settings = load_training(config, assign or [])
-    with watch() as progress:
-        typer.echo(train_model(settings, progress))
 
 
 @app.command()
