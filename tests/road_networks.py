@@ -1,7 +1,8 @@
-"""Road networks whose truth is known: middle lines, drawn as wide lines into class rasters, and how results are scored."""
+"""Road networks whose truth is known: middle lines drawn as wide ones into class rasters, and how results score."""
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import rasterio.features
@@ -33,7 +34,7 @@ class RoadNetwork:
         for line in self.lines:
             pieces = max(round(line.length / 8), 1) if wide > narrow else 1
             places = np.linspace(0, 1, pieces + 1)
-            for start, stop in zip(places[:-1], places[1:], strict=True):
+            for start, stop in pairwise(places):
                 local = narrow + (wide - narrow) * (0.5 + 0.5 * np.cos(2 * np.pi * (start + stop)))
                 piece = shapely.ops.substring(line, start, stop, normalized=True)
                 shapes.append(piece.buffer(local / 2, quad_segs=32))
@@ -108,7 +109,9 @@ def noisy(labels: Raster, share: float, seed: int) -> Raster:
     random = np.random.default_rng(seed)
     flipped = random.random(labels.shape) < share
     padded = np.pad(labels, 1, mode="edge")
-    side = sum((padded[1 + i : labels.shape[0] + 1 + i, 1 + j : labels.shape[1] + 1 + j] != labels) for i, j in STEPS) > 0
+    side = (
+        sum((padded[1 + i : labels.shape[0] + 1 + i, 1 + j : labels.shape[1] + 1 + j] != labels) for i, j in STEPS) > 0
+    )
     flipped |= side & (random.random(labels.shape) < 10 * share)
     return np.where(flipped, 1 - labels, labels).astype(np.uint8)
 

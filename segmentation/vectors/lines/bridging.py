@@ -1,33 +1,16 @@
 """Gaps between the free ends of lines that go on in each other's direction."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from segflow.segmentation.vectors.lines.network import Floats, Ints, Network
+from segflow.segmentation.vectors.lines.ends import FreeEnds, find_free_ends
+from segflow.segmentation.vectors.lines.network import Floats, Network
 
 LARGEST_TURN = np.cos(np.deg2rad(40))  # between the two directions
 ASIDE, ASIDE_PER_PX = 1.5, 0.35  # px, px/px; how far an end may lie beside the other one's direction
+ROUGH = 1.5  # px; ends of skeletons keep away from ends of classes by about the discs around them
 NEAR = 1.0  # px; a bridge this close to another line would cross it
-BACK = 6.0  # px; directions are taken over at least this length
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FreeEnds:
-    """Ends of lines that meet no other, (n,) arrays.
-
-    Attributes
-    ----------
-    node
-        int64: their nodes.
-    heading
-        (n, 2) float64: the unit vector in which the line leaves through its end.
-    """
-
-    node: Ints
-    heading: Floats
 
 
 def bridge(network: Network, max_gap: float) -> Network:
@@ -42,8 +25,8 @@ def bridge(network: Network, max_gap: float) -> Network:
     """
     if max_gap <= 0:
         return network
-    ends = free_ends(network)
-    if len(ends.node) < 2:  # noqa: PLR2004: a bridge has two ends
+    ends = find_free_ends(network)
+    if len(ends.node) < 2:  # noqa: PLR2004  # a bridge has two ends
         return network
     pairs = _aligned(network, ends, max_gap)
     tree = KDTree(network.nodes.point[np.concatenate([network.path, network.ends.ravel()])])
@@ -56,55 +39,24 @@ def bridge(network: Network, max_gap: float) -> Network:
     return network.add(np.array(chosen, np.int64).reshape(-1, 2)).contract()
 
 
-def free_ends(network: Network) -> FreeEnds:
-    """Find the free ends with their directions."""
-    points, offsets = network.points()
-    edge, side = np.nonzero(network.degree[network.ends] == 1)
-    headings = np.empty((len(edge), 2))
-    for i, (e, s) in enumerate(zip(edge.tolist(), side.tolist(), strict=True)):
-        nodes = points[offsets[e] : offsets[e + 1]]
-        line = nodes if s == 0 else nodes[::-1]
-        headings[i] = heading(network.nodes.point[line], float(network.nodes.radius[line[0]]))
-    return FreeEnds(node=network.ends[edge, side], heading=headings)
-
-
-def heading(points: Floats, radius: float) -> Floats:
-    """Give the direction in which a line leaves through its first point, not looking at the last bit of it.
-
-    Parameters
-    ----------
-    points
-        (n, 2) array, n > 1.
-    radius
-        Half the line's width at that end [px].
-    """
-    step = np.diff(points, axis=0)
-    along = np.concatenate([[0], np.cumsum(np.hypot(step[:, 0], step[:, 1]))])
-    near = min(radius / 2, along[-1] / 4)
-    far = min(near + max(BACK, 2 * radius), along[-1])
-    x, y = (np.interp([near, far], along, points[:, axis]) for axis in (0, 1))
-    way = np.array([x[0] - x[1], y[0] - y[1]])
-    length = np.hypot(*way)
-    return way / length if length else np.zeros(2)
-
-
 def _aligned(network: Network, ends: FreeEnds, max_gap: float) -> NDArray[np.intp]:
     """Give the pairs of ends that point at each other: (n, 2), the straightest and shortest first."""
     point, radius = network.nodes.point[ends.node], network.nodes.radius[ends.node]
-    pairs = KDTree(point).query_pairs(max_gap + 2 * radius.max(), output_type="ndarray")
+    pairs = KDTree(point).query_pairs(max_gap + ROUGH + 2 * radius.max(), output_type="ndarray")
     one, other = pairs.T
     way = point[other] - point[one]
     distance = np.hypot(way[:, 0], way[:, 1])
-    ahead = (way * ends.heading[one]).sum(axis=1), -(way * ends.heading[other]).sum(axis=1)
-    aside = np.abs(_cross(ends.heading[one], way)), np.abs(_cross(ends.heading[other], way))
-    fits = distance - radius[one] - radius[other] <= max_gap
-    fits &= -(ends.heading[one] * ends.heading[other]).sum(axis=1) >= LARGEST_TURN
+    ahead = (way * ends.way[one]).sum(axis=1), -(way * ends.way[other]).sum(axis=1)
+    aside = np.abs(_cross(ends.way[one], way)), np.abs(_cross(ends.way[other], way))
+    fits = distance - radius[one] - radius[other] <= max_gap + ROUGH
+    fits &= -(ends.way[one] * ends.way[other]).sum(axis=1) >= LARGEST_TURN
     for along, off in zip(ahead, aside, strict=True):
         fits &= (along > 0) & (off <= ASIDE + ASIDE_PER_PX * along)
     cost = distance + 2 * (aside[0] + aside[1])
     keys = np.sort(network.nodes.pixel[ends.node[pairs]], axis=1)
     order = np.lexsort((keys[:, 1], keys[:, 0], cost))
-    return pairs[order[fits[order]]]
+    chosen: NDArray[np.intp] = pairs[order[fits[order]]]
+    return chosen
 
 
 def _is_free(tree: KDTree, one: Floats, other: Floats) -> bool:

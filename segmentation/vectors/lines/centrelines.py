@@ -22,6 +22,8 @@ import numpy as np
 from segflow.errors import SettingsError
 from segflow.segmentation.vectors.components import NODATA
 from segflow.segmentation.vectors.lines.bridging import bridge
+from segflow.segmentation.vectors.lines.crossings import join_crossings
+from segflow.segmentation.vectors.lines.ends import straighten
 from segflow.segmentation.vectors.lines.pixels import trace_pixels
 from segflow.segmentation.vectors.lines.pruning import join_junctions, prune, without_short
 from segflow.segmentation.vectors.lines.shaping import shape_lines
@@ -63,7 +65,7 @@ def trace_centrelines(
     classes: Collection[int],
     max_gap_px: float = 0.0,
     min_length_px: float = 10.0,
-    spur_factor: float = 2.0,
+    spur_factor: float = 2.5,
     smooth_px: float = 2.0,
     simplify_px: float = 0.2,
     max_width_px: int = 48,
@@ -137,7 +139,7 @@ def find_skeletons(
     window: int = WINDOW,
     progress: Callable[[int], None] | None = None,
 ) -> dict[int, Skeleton]:
-    """Find the skeleton of each wanted class that the scene has, by class; `window` [px] changes nothing but the time."""
+    """Find the skeleton of each wanted class that the scene has; `window` [px] changes nothing but the time."""
     tiles = TileGrid(height=grid.height, width=grid.width, core=window, margin=reach.margin, stride=1)
     parts: dict[int, list[Skeleton]] = {value: [] for value in sorted(set(classes))}
     for patch in cut(blocks, tiles, progress):
@@ -151,8 +153,8 @@ def find_skeletons(
 def _lines(skeleton: Skeleton, value: int, grid: Grid, rules: Rules) -> LineTable:
     """Trace, clean, shape and measure the network of one class."""
     network = prune(trace_pixels(skeleton, grid.width), rules.spur_factor)
-    network = prune(join_junctions(network), rules.spur_factor)
-    network = without_short(bridge(network, rules.max_gap), rules.min_length)
+    network = prune(join_crossings(join_junctions(network)), rules.spur_factor)
+    network = without_short(bridge(straighten(network), rules.max_gap), rules.min_length)
     at_nodata = np.zeros(len(network.nodes), bool)
     at_nodata[: len(skeleton)] = skeleton.beside_nodata
     courses = shape_lines(network, grid.shape, at_nodata, rules.smooth)

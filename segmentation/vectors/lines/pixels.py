@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from segflow.segmentation.vectors.lines.network import PASSING, Floats, Ints, Network, Nodes
 from segflow.segmentation.vectors.lines.skeleton import Skeleton
-
 
 
 def trace_pixels(skeleton: Skeleton, width: int) -> Network:
@@ -56,14 +56,14 @@ def _links(key: Ints, width: int) -> Ints:
 def _with_junctions(network: Network) -> Network:
     """Make one node of the junction pixels that are linked with each other."""
     junction = network.degree > PASSING
-    inner = junction[network.ends].all(axis=1)
+    inner: NDArray[np.bool_] = junction[network.ends].all(axis=1)
     return merge(network, network.ends[inner]).take(~inner)
 
 
 def merge(network: Network, pairs: Ints) -> Network:
     """Make one node of each set of nodes that pairs connect; it joins the nodes as a new one.
 
-    Its point is the mean of theirs, its radius the largest, its pixel the first.
+    Its point is the mean of theirs, its pixel the first; its disc is the largest, or one that covers half of each.
     """
     n = len(network.nodes)
     graph = csr_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
@@ -73,9 +73,10 @@ def merge(network: Network, pairs: Ints) -> Network:
     count = len(groups)
     nodes = network.nodes
     radius, pixel = np.zeros(count), np.full(count, np.iinfo(np.int64).max)
-    np.maximum.at(radius, which, nodes.radius[merged])
     np.minimum.at(pixel, which, nodes.pixel[merged])
     point = np.stack([_mean(which, nodes.point[merged, axis], count) for axis in (0, 1)], axis=1)
+    away = np.hypot(*(nodes.point[merged] - point[which]).T)
+    np.maximum.at(radius, which, np.maximum(nodes.radius[merged], away + nodes.radius[merged] / 2))
     target = np.arange(n)
     target[merged] = n + which
     return replace(

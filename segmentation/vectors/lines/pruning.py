@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from segflow.segmentation.vectors.lines.network import PASSING, Floats, Network
+from segflow.segmentation.vectors.lines.network import PASSING, Network
 from segflow.segmentation.vectors.lines.pixels import merge
 
 SLACK = 1.0  # px; distances between pixels are longer than those between points
@@ -66,5 +66,5 @@ def without_short(network: Network, shortest: float) -> Network:
     graph = csr_array((np.ones(len(network)), (network.ends[:, 0], network.ends[:, 1])), shape=(n, n))
     _, part = connected_components(graph, directed=False)
     of_edge = part[network.ends[:, 0]]
-    total: Floats = np.bincount(of_edge, weights=network.lengths(), minlength=n)
+    total = np.bincount(of_edge, weights=network.lengths(), minlength=n)
     return network.take(total[of_edge] >= shortest)

@@ -117,7 +117,7 @@ class _Field:
 
     @property
     def width(self) -> int:
-        return self.mask.shape[1]
+        return int(self.mask.shape[1])
 
     def sides(self) -> Flat:
         """Give the pixels that are not of the class but lie beside one that is."""

@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from segflow.segmentation.vectors.components import NODATA
 from segflow.segmentation.vectors.geodesy import Ground, world
+from segflow.segmentation.vectors.lines.ends import AT_EDGE
 from segflow.segmentation.vectors.lines.network import PASSING, Floats, Ints, Network
-from segflow.segmentation.vectors.lines.shaping import AT_EDGE
 from segflow.segmentation.vectors.lines.skeleton import Skeleton
 from segflow.segmentation.vectors.ragged import ends_of
 from segflow.tiling import Grid
 
-ROUGH = 0.45  # px; by so much twice the distance to the nearest pixel beside a line exceeds its width, in all directions
+ROUGH = (
+    0.45  # px; by so much twice the distance to the nearest pixel beside a line exceeds its width, in all directions
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +147,8 @@ class _Pixels:
         """Give the mean of each line; NaN without any pixel."""
         total = np.bincount(self.line, weights=values[self.pixel], minlength=self.lines)
         count = self.count
-        return np.divide(total, count, out=np.full(self.lines, np.nan), where=count > 0)
+        mean: Floats = np.divide(total, count, out=np.full(self.lines, np.nan), where=count > 0)
+        return mean
 
     def lowest(self, values: Floats) -> Floats:
         """Give the minimum of each line; infinity without any pixel."""
@@ -174,7 +177,7 @@ def _own_pixels(network: Network, count: int) -> _Pixels:
 
 
 def _within_lines(pixels: _Pixels, network: Network) -> _Pixels:
-    """Leave out the pixels near the ends of their lines, where a disc does not show the width, unless there are no others."""
+    """Leave out pixels near the ends of their lines, where discs do not show the width, unless there are no others."""
     nodes = network.nodes
     away = np.ones(len(pixels.pixel), bool)
     for end in network.ends[pixels.line].T:
@@ -187,13 +190,14 @@ def _within_lines(pixels: _Pixels, network: Network) -> _Pixels:
 def _reaches_edge(points: Floats, radius: Floats, grid: Grid) -> NDArray[np.bool_]:
     """Tell whether the discs around points reach the scene's edge."""
     size = np.array([grid.width, grid.height])
-    return np.minimum(points, size - points).min(axis=1) <= radius + AT_EDGE
+    reaches: NDArray[np.bool_] = np.minimum(points, size - points).min(axis=1) <= radius + AT_EDGE
+    return reaches
 
 
 def _simplified(courses: list[Floats], tolerance: float) -> NDArray[np.object_]:
     owner = np.repeat(np.arange(len(courses)), [len(course) for course in courses])
     lines: NDArray[np.object_] = shapely.linestrings(np.vstack([np.zeros((0, 2)), *courses]), indices=owner)
-    return shapely.simplify(lines, tolerance) if tolerance > 0 else lines
+    return np.asarray(shapely.simplify(lines, tolerance)) if tolerance > 0 else lines
 
 
 def _lengths_m(lines: NDArray[np.object_], ground: Ground | None) -> Floats:

@@ -98,12 +98,14 @@ def _once(places: Flat, alive: NDArray[np.bool_], stamp: NDArray[np.int32]) -> F
 def _doomed() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Tell for each of the 256 neighbourhoods whether the first and the second pass delete its pixel."""
     codes = np.arange(256)
-    x = [(codes >> (i - 1) % 8) & 1 == 1 for i in range(10)]  # x[1] … x[8] from the right against the clock; x[9] = x[1]
+    x = [
+        (codes >> (i - 1) % 8) & 1 == 1 for i in range(10)
+    ]  # x[1] … x[8] from the right against the clock; x[9] = x[1]
     crossings = sum((~x[i] & (x[i + 1] | x[i + 2])).astype(int) for i in (1, 3, 5, 7))
     odd = sum((x[i] | x[i + 1]).astype(int) for i in (1, 3, 5, 7))
     even = sum((x[i + 1] | x[i + 2]).astype(int) for i in (1, 3, 5, 7))
     fewer = np.minimum(odd, even)
-    both = (crossings == 1) & (fewer >= 2) & (fewer <= 3)  # noqa: PLR2004: G1 and G2 as in the paper
+    both = (crossings == 1) & (fewer >= 2) & (fewer <= 3)  # noqa: PLR2004  # G1 and G2 of the paper
     return both & ~((x[2] | x[3] | ~x[8]) & x[1]), both & ~((x[6] | x[7] | ~x[4]) & x[5])
 
 

@@ -36,9 +36,7 @@ class Patch:
     confidence: Raster
 
 
-def cut(
-    blocks: Iterable[Block], tiles: TileGrid, progress: Callable[[int], None] | None = None
-) -> Iterator[Patch]:
+def cut(blocks: Iterable[Block], tiles: TileGrid, progress: Callable[[int], None] | None = None) -> Iterator[Patch]:
     """Cut blocks into patches.
 
     Parameters
@@ -112,9 +110,7 @@ class _Rows:
     def patch(self, tile: Tile) -> Patch:
         """Give a patch of rows that are there."""
         place = tile.read.shift(-self._start, 0).slices
-        return Patch(
-            scene=self._scene, tile=tile, labels=self._labels[place], confidence=self._confidence[place]
-        )
+        return Patch(scene=self._scene, tile=tile, labels=self._labels[place], confidence=self._confidence[place])
 
     def check_complete(self) -> None:
         """Make sure that the last block was given."""
