@@ -40,7 +40,7 @@ def import_model(
         What the checkpoint does not say: a YAML file (`ImportSettings`), or a model with the same network,
         bands and classes. One of them; none for a checkpoint of `segflow train`, which says it all.
     name
-        Name of the new model; None: the spec's, or the stem of `out` without a YAML file.
+        Name of the new model; None: the spec's, or the stem of `out` where `like` is given.
     overwrite
         Whether `out` may be replaced.
 
@@ -53,7 +53,8 @@ def import_model(
     _check_out(out, overwrite=overwrite)
     source = f"checkpoint {checkpoint}"
     found = unpack_checkpoint(read_checkpoint(checkpoint), source=str(checkpoint))
-    wanted = _wanted(found, spec, like, name or (None if spec else out.stem))
+    wanted = _wanted(found, spec, like, name)
+    wanted = replace(wanted, name=out.stem) if like and not name else wanted
     network = build_network(
         wanted.architecture, wanted.arguments, in_channels=len(wanted.bands), classes=len(wanted.classes)
     )
@@ -62,7 +63,7 @@ def import_model(
     if found.biases is not None:
         add_biases(network, found.biases)
     provenance = {**wanted.provenance, "checkpoint": checkpoint.name, "sha256": sha256_file(checkpoint)}
-    whole = replace(_measured(wanted, network) if wanted.stride == _UNKNOWN else wanted, provenance=provenance)
+    whole = replace(_measured(wanted, network), provenance=provenance)
     write_model_file(out, whole.to_json(), pack_weights(network))
     return find_model(str(out))
 

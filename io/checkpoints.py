@@ -15,7 +15,6 @@ import os
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -35,15 +34,18 @@ _MOMENT = (1980, 1, 1, 0, 0, 0)
 _AGAIN = "save it again with torch.save(network.state_dict(), …) of torch 1.6 or newer, or as .safetensors"
 
 
-def read_checkpoint(path: str | os.PathLike[str], unpack: Callable[[bytes], Arrays]) -> Arrays:
-    """Give the weights in a checkpoint by name, whatever its suffix says.
+def read_checkpoint(path: str | os.PathLike[str]) -> bytes | Arrays:
+    """Give what is in a checkpoint, whatever its suffix says.
 
     Parameters
     ----------
     path
         A file of torch.save (.pt, .pth, .ckpt) or a .safetensors.
-    unpack
-        Gives all tensors in the bytes of a checked archive of torch.save.
+
+    Returns
+    -------
+    bytes or Arrays
+        Of a file of torch.save: an archive with nothing in it but what was checked; of a .safetensors: its arrays.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def read_checkpoint(path: str | os.PathLike[str], unpack: Callable[[bytes], Arra
     """
     content = _read(path)
     if content.startswith(_ZIP):
-        return unpack(check_archive(content, str(path)))
+        return check_archive(content, str(path))
     if content[8:9] == b"{":  # after the length of the header
         return _unpack_safetensors(content, str(path))
     start, word = _TAR

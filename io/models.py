@@ -100,7 +100,9 @@ def _spec_of(path: str | os.PathLike[str], start: bytes, read: Callable[[int], b
     length = struct.unpack("<Q", start)[0] if len(start) == struct.calcsize("<Q") else 0
     if not 0 < length <= _MAX_HEADER:
         if start.startswith(_PICKLES):
-            msg = f"model {path} is a pickled checkpoint, which can run code: convert it to a .safetensors model first"
+            msg = (
+                f"model {path} is a pickled checkpoint, which can run code: convert it once with `segflow model import`"
+            )
             raise ModelError(msg)
         msg = f"model {path} is no safetensors file: give a .safetensors file that segflow wrote"
         raise ModelError(msg)
@@ -111,6 +113,6 @@ def _spec_of(path: str | os.PathLike[str], start: bytes, read: Callable[[int], b
         raise ModelError(msg) from error
     metadata = header.get("__metadata__") if isinstance(header, dict) else None
     if not isinstance(metadata, dict) or _KEY not in metadata:
-        msg = f"model {path} is a safetensors file without a segflow spec: package it with segflow"
+        msg = f"model {path} is a safetensors file without a segflow spec: package it with `segflow model import`"
         raise ModelError(msg)
     return str(metadata[_KEY])

@@ -4,6 +4,7 @@ import io
 import pickle
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,32 +18,54 @@ Arrays = dict[str, npt.NDArray[np.float32]]
 _AVERAGED = re.compile(r"averag|ema|swa", re.IGNORECASE)  # what tools call the moving average of the weights
 # What torch.load raises on archives that are damaged, or hold what its weights_only refuses.
 _TROUBLES = (AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError)
+_OWN = "segflow"  # key of our part: segmentation/training/checkpoints.py
 _COUNTER = "num_batches_tracked"  # of training, which prediction ignores
 
 
-def unpack_archive(content: bytes, *, source: str) -> Arrays:
-    """Give all tensors in an archive of torch.save, however deep they lie.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Checkpoint:
+    """What a checkpoint holds.
+
+    Attributes
+    ----------
+    arrays
+        float32 arrays by their path: ``state_dict.network.head.weight``.
+    spec, biases
+        Of one that `segflow train` wrote: the spec as JSON, and what is to be added to the logits; else None.
+    """
+
+    arrays: Mapping[str, npt.NDArray[Any]]
+    spec: str | None = None
+    biases: npt.NDArray[np.float32] | None = None
+
+
+def unpack_checkpoint(content: bytes | Mapping[str, npt.NDArray[Any]], *, source: str) -> Checkpoint:
+    """Give all tensors in a checkpoint, however deep they lie, and what segflow's own say besides.
 
     Parameters
     ----------
     content
-        Bytes that `segflow.io.checkpoints` has checked.
+        What `segflow.io.checkpoints` has read and checked.
     source
         Name for messages.
-
-    Returns
-    -------
-    Arrays
-        float32 arrays by their path: ``state_dict.network.head.weight``.
 
     Raises
     ------
     ModelError
         If they cannot be rebuilt.
     """
+    if not isinstance(content, bytes):
+        return Checkpoint(arrays=content)
     try:
         loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        return {name: _as_array(tensor) for name, tensor in _tensors(loaded)}
+        arrays = {name: _as_array(tensor) for name, tensor in _tensors(loaded)}
+        own = loaded.get(_OWN) if isinstance(loaded, Mapping) else None
+        spec, biases = (own.get("spec"), own.get("biases")) if isinstance(own, Mapping) else (None, None)
+        return Checkpoint(
+            arrays=arrays,
+            spec=None if spec is None else str(spec),
+            biases=None if biases is None else np.array(biases, np.float32),
+        )
     except _TROUBLES as error:
         msg = f"checkpoint {source} cannot be read ({' '.join(str(error).split())[:200]}): save its state_dict again"
         raise ModelError(msg) from error

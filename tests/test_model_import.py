@@ -3,10 +3,12 @@
 import io
 import pickle
 import tarfile
+import warnings
 import zipfile
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
+import lightning.pytorch as lightning
 import numpy as np
 import pytest
 import torch
@@ -18,7 +20,7 @@ from segflow.errors import ModelError, OutputExistsError, SettingsError
 from segflow.flows.model_files import import_model
 from segflow.io.checkpoints import MAX_BYTES, check_archive, read_checkpoint
 from segflow.io.models import read_model_file
-from segflow.segmentation.checkpoints import select_weights, unpack_archive
+from segflow.segmentation.checkpoints import Arrays, select_weights, unpack_checkpoint
 from segflow.segmentation.networks import build_network
 from segflow.segmentation.weights import pack_weights
 from tests.scenes import write_pixelwise_model
@@ -36,7 +38,10 @@ SPEC = {
     "gsd": 10.0,
     "licence": "CC0",
 }  # fmt: skip
-read = partial(read_checkpoint, unpack=partial(unpack_archive, source="here"))
+
+
+def read(path: Path) -> Arrays:
+    return unpack_checkpoint(read_checkpoint(path), source=str(path)).arrays
 
 
 @pytest.fixture
@@ -157,6 +162,55 @@ def test_like_a_model_takes_no_scores_of_it(tmp_path: Path) -> None:
     assert made.spec.name == "fresh"
     assert [band.name for band in made.spec.bands] == ["red", "green", "blue"]
     assert (made.spec.guarantee, made.spec.dependency, made.spec.metrics, made.spec.licence) == ("exact", 0, {}, "")
+
+
+class Fitted(lightning.LightningModule):
+    """The least that Lightning trains."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.save_hyperparameters({"rate": 0.1, "classes": ["a", "b"]})
+        self.network = network
+
+    def training_step(self, batch: torch.Tensor, _index: int) -> torch.Tensor:
+        return self.network(batch).square().mean()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.network.parameters(), 0.1)
+
+
+def test_a_checkpoint_that_lightning_wrote(tmp_path: Path, network: nn.Module, spec: Path) -> None:
+    trainer = lightning.Trainer(
+        max_steps=2,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=tmp_path,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's advice on workers
+        trainer.fit(Fitted(network), torch.utils.data.DataLoader(torch.ones(2, 2, 8, 8)))
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    made = import_model(tmp_path / "last.ckpt", tmp_path / "m.safetensors", spec=spec)
+
+    arrays, expected = read_model_file(made.path)[1], pack_weights(network)
+    assert all(np.array_equal(arrays[name], expected[name]) for name in expected)
+
+
+def test_our_own_checkpoint_says_all_itself(tmp_path: Path, network: nn.Module, spec: Path) -> None:
+    (tmp_path / "plain.pt").write_bytes(saved(network.state_dict()))
+    known = import_model(tmp_path / "plain.pt", tmp_path / "plain.safetensors", spec=spec).spec
+    averaged = {f"averaged.module.{name}": value for name, value in network.state_dict().items()}
+    own = {"epoch": 3, "biases": [0.0, 0.75], "identity": {"data": "x"}, "spec": known.to_json()}
+    (tmp_path / "best.ckpt").write_bytes(saved({"state_dict": averaged, "segflow": own}))
+    made = import_model(tmp_path / "best.ckpt", tmp_path / "m.safetensors")
+
+    arrays, expected = read_model_file(made.path)[1], pack_weights(network)
+    assert np.array_equal(arrays["head.bias"], expected["head.bias"] + np.array([0, 0.75], np.float32))
+    assert np.array_equal(arrays["head.weight"], expected["head.weight"])
+    assert replace(made.spec, provenance={}) == replace(known, provenance={})
 
 
 # What an attacker may hand over; each would write the file `victim` if any of it were unpickled.

@@ -75,7 +75,7 @@ def test_what_is_no_model_is_refused_in_one_line(tmp_path: Path, content: bytes,
 def test_safetensors_without_a_spec_are_refused(tmp_path: Path) -> None:
     save_file(ARRAYS, tmp_path / "m.safetensors")
 
-    with pytest.raises(ModelError, match="package it with segflow"):
+    with pytest.raises(ModelError, match="package it with `segflow model import`"):
         read_model_spec(tmp_path / "m.safetensors")
 
 
