@@ -141,6 +141,7 @@ def _adopt(folder: Path, settings: TrainSettings, found: Mapping[str, Any]) -> P
     """Look at the labels with the settings that were found, then write these down."""
     before = read_project(folder)
     changed = set_lines(before, found, where=str(folder / PROJECT_FILE))
+    earlier = read_mapping(folder / PROJECT_FILE).get("labels", found["labels"])
     settings = dataclasses.replace(settings, **found)
     surveys = survey_labels(settings)
     if not any(sum_pixels(surveys)):
@@ -155,6 +156,7 @@ def _adopt(folder: Path, settings: TrainSettings, found: Mapping[str, Any]) -> P
     lines = (
         f"labels {settings.labels}{': ' if meaning else ''}{', '.join(meaning)}",
         *class_table(surveys, settings),
+        *((f"note: the project learnt from {earlier} before",) if earlier != found["labels"] else ()),
         *(f"note: {line}" for line in warnings_of(surveys, names)),
     )
     facts = {

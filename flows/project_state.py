@@ -5,7 +5,7 @@ from pathlib import Path
 
 from segflow.configs.loader import read_mapping
 from segflow.configs.training import TrainSettings
-from segflow.errors import SegflowError
+from segflow.errors import SceneError, SegflowError
 from segflow.flows.label_survey import SceneSurvey, sum_pixels, survey_labels, warnings_of
 from segflow.flows.project_labels import class_table, load_project
 from segflow.flows.project_step import ProjectStep, align, project_command
@@ -31,11 +31,17 @@ def show_project(folder: Path) -> ProjectStep:
         count = len(list((folder / IMAGES).glob("*.tif")))
         following = project_command("add labels LABELS.shp --class-field NAME", folder)
         return ProjectStep(lines=(f"{folder} has {count} scenes and no labels yet",), next_step=following)
-    return _show_labelled(folder, settings)
+    try:
+        surveys = survey_labels(settings)
+    except SceneError as error:  # an empty layer, say, that waits to be digitised
+        lines = (f"{folder} has scenes, but its labels are of no use yet: {' '.join(str(error).split())}",)
+        return ProjectStep(
+            lines=lines, next_step=project_command("show", folder), facts={"problem": " ".join(str(error).split())}
+        )
+    return _show_labelled(folder, settings, surveys)
 
 
-def _show_labelled(folder: Path, settings: TrainSettings) -> ProjectStep:
-    surveys = survey_labels(settings)
+def _show_labelled(folder: Path, settings: TrainSettings, surveys: Sequence[SceneSurvey]) -> ProjectStep:
     names = {entry.value: entry.name for entry in settings.classes}
     try:
         plan, problem = plan_split(settings), None
