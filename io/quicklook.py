@@ -81,7 +81,7 @@ def scene_picture(info: SceneInfo, *, sidecars: bool = False, remote: bool = Fal
         if remote or info.grid.window.size > MAX_PIXELS:
             return None
         found = _every_nth(info, sidecars=sidecars, side=side)
-    return _stretch(*found)
+    return stretch(*found)
 
 
 def png_uri(picture: Picture) -> str:
@@ -151,7 +151,7 @@ def _kept(span: Span, step: int) -> Span:
     return Span(-(-span.start // step), -(-span.stop // step))
 
 
-def _stretch(pixels: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> Picture:
+def stretch(pixels: npt.NDArray[np.float32], valid: npt.NDArray[np.bool_]) -> Picture:
     """Give pixels as a picture, every band between its darkest and brightest percentiles."""
     picture = np.full((*valid.shape, len(_RGB)), 255, np.uint8)
     if not valid.any():
