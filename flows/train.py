@@ -138,7 +138,7 @@ def make_recipe(settings: TrainSettings) -> Recipe:
         bias_decay=settings.bias_decay,
         schedule=settings.schedule,
         clip=settings.clip,
-        loss={**settings.loss},
+        loss=dict[str, float](settings.loss.items()),
         class_weights=settings.class_weights,
         label_smoothing=settings.label_smoothing,
         focal_gamma=settings.focal_gamma,

@@ -6,6 +6,7 @@ written under another name and renamed, so a kill leaves the one before.
 """
 
 import pickle
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,7 +100,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         If the file is no checkpoint of ours.
     """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch's about strange pickles, which it then refuses
+            found = torch.load(path, map_location="cpu", weights_only=True)
         return {"state_dict": found["state_dict"], **found[_KEY]}
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
         problem = " ".join(str(error).split())[:200]
