@@ -3,7 +3,7 @@
 #   make demo     install, write a demo scene, map it, score the map, say which files to open
 #   make test     install and run the tests that need no GPU, QGIS or half a minute
 #   make check    lint + types + test: what .ci/run runs
-#   make test-M   the tests marked M: slow, cluster, prefect, gpu, qgis
+#   make test-M   the tests marked M: slow, cluster, prefect, gpu, qgis (needs Debian's python3-qgis)
 #   make bench    measure speed and memory on this machine: docs/benchmarks.md
 #   make lock     resolve the dependencies again, keeping the versions in requirements.lock where they fit
 
@@ -21,7 +21,7 @@ ifdef PIP_CERT
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
-.PHONY: demo test check lint types bench docs lock format install clean
+.PHONY: demo test test-qgis check lint types bench docs lock format install clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -30,6 +30,14 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -q
+
+# The Python that QGIS is installed for; the virtual environment has another set of libraries.
+QGIS_PYTHON ?= /usr/bin/python3
+
+test-qgis: $(READY)
+	@$(QGIS_PYTHON) -c 'import qgis.core' 2>/dev/null || { echo "make test-qgis needs QGIS, which $(QGIS_PYTHON) \
+	cannot import: apt-get install python3-qgis, or make test-qgis QGIS_PYTHON=…" >&2; exit 1; }
+	SEGFLOW_QGIS_PYTHON=$(QGIS_PYTHON) $(BIN)/python -m pytest -q -m qgis
 
 test-%: $(READY)
 	$(BIN)/python -m pytest -q -m $*
