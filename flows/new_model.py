@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -165,9 +166,12 @@ def _scale_bands(
 def _provenance(settings: TrainSettings, start: ModelRef | None, training: Sequence[Sample]) -> dict[str, object]:
     """Give where the weights come from: all settings but local ones, what was learnt from, and the model before."""
     counts = count_labels(training, len(settings.classes))
+    kept = {key: value for key, value in asdict(settings).items() if key not in _LOCAL}
+    labels = Path(settings.labels)
+    kept["labels"] = labels.name if labels.is_absolute() else settings.labels  # a folder is one machine's
     found: dict[str, object] = {
         "segflow": __version__,
-        "settings": {key: value for key, value in asdict(settings).items() if key not in _LOCAL},
+        "settings": kept,
         "training_pixels": {entry.name: int(n) for entry, n in zip(settings.classes, counts, strict=True)},
         "notes": settings.notes,
     }
