@@ -42,8 +42,8 @@ def add_labels(
     folder
         Of the project.
     files
-        One vector file (``FILE.gpkg|layername=NAME`` for a layer of several), one folder of label
-        rasters, or label rasters, each named like its scene.
+        One vector file (``FILE.gpkg|layername=NAME`` for a layer of several), label rasters, or one
+        folder of rasters or vector files; rasters, and files in a folder, are named like their scenes.
     field
         For a vector file: its field with the class.
     classes
@@ -174,13 +174,13 @@ def _vector_settings(
     chosen: Mapping[str | int, int],
     settings: TrainSettings,
 ) -> dict[str, Any]:
-    """Give the settings that a vector file, or a folder of label rasters, needs."""
+    """Give the settings that a vector file, or a folder of rasters or vector files, needs."""
     if len(files) != 1:
         msg = f"labels come from one vector file, got {len(files)}: merge them with QGIS or ogrmerge"
         raise SettingsError(msg)
     path = _recorded(folder, files[0])
     if Path(files[0]).is_dir():
-        return {"labels": path}
+        return {"labels": path} if field is None else {"labels": path, "class_field": field}
     source = open_source(files[0])
     if field is None:
         msg = f"labels {files[0]} need --class-field, one of: {', '.join(source.fields)}"

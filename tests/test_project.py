@@ -160,6 +160,17 @@ def test_label_rasters_are_linked_by_the_names_of_their_scenes(project: Path, tm
     assert load_training(project, environment={}).labels == str(tmp_path / "truth")
 
 
+def test_a_folder_of_vector_files_has_one_per_scene(project: Path, tmp_path: Path, polygons: Path) -> None:
+    (tmp_path / "drawn").mkdir()
+    frame = geopandas.read_file(polygons)
+    for index in range(4):
+        frame.iloc[2 * index : 2 * index + 2].to_file(tmp_path / "drawn" / f"s{index}.gpkg")
+    step = add_labels(project, [str(tmp_path / "drawn")], field="kind", classes={"trees": "forest"})
+
+    assert step.facts["scenes"]["s2"]["pixels"] == {"water": 16 * 32, "forest": 64 * 32}
+    assert load_training(project, environment={}).class_field == "kind"
+
+
 def test_what_the_mapper_should_look_at_is_told(project: Path, polygons: Path) -> None:
     frame = geopandas.read_file(polygons).to_crs("EPSG:32720").iloc[:2]
     lake = geopandas.GeoDataFrame({"kind": ["water"]}, geometry=[box(300_000, 9_399_900, 300_100, 9_400_000)])
