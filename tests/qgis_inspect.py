@@ -5,12 +5,15 @@ Layers are opened as a user does who drags the files into the window: no option,
 """
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
 from qgis.core import (
     Qgis,
     QgsApplication,
+    QgsFeature,
+    QgsGeometry,
     QgsMapRendererSequentialJob,
     QgsMapSettings,
     QgsProviderRegistry,
@@ -102,6 +105,30 @@ def describe_vector(uri, name, frame, pictures):
     }
 
 
+def edit(path, name):
+    """Change a layer of a copy as a user does: move a feature far away, delete another; say what came of it."""
+    copy = path.with_name("edited.gpkg")
+    shutil.copyfile(path, copy)
+    layer = QgsVectorLayer(f"{copy}|layername={name}", name, "ogr")
+    first, *others = layer.getFeatures()
+    moved = QgsGeometry(first.geometry())
+    moved.translate(2 * layer.extent().width(), 0)
+    added = QgsFeature(layer.fields())
+    added.setGeometry(moved)
+    began = layer.startEditing()
+    done = [layer.addFeature(added), layer.deleteFeature(first.id())]
+    saved = layer.commitChanges()
+    again = QgsVectorLayer(f"{copy}|layername={name}", name, "ogr")
+    found = list(again.getFeatures(moved.boundingBox()))  # by the spatial index
+    copy.unlink()
+    return {
+        "saved": [began, *done, saved],
+        "before": 1 + len(others),
+        "after": again.featureCount(),
+        "found": len(found),
+    }
+
+
 def describe(folder, pictures):
     rasters = {path.name: describe_raster(path, pictures) for path in sorted(folder.glob("*.tif"))}
     first = QgsRasterLayer(str(next(iter(sorted(folder.glob("*.tif"))))), "frame")
@@ -110,6 +137,8 @@ def describe(folder, pictures):
     for path in sorted(folder.glob("*.gpkg")):
         for sub in QgsProviderRegistry.instance().querySublayers(str(path)):
             offered[sub.name()] = describe_vector(sub.uri(), sub.name(), frame, pictures)
+        for name, layer in offered.items():
+            layer["edited"] = edit(path, name) if layer["features"] else None
     return {"version": Qgis.QGIS_VERSION, "rasters": rasters, "vectors": offered}
 
 
