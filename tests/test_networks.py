@@ -10,16 +10,17 @@ from segflow.errors import ModelError
 from segflow.segmentation.networks import architectures, build_network
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
 from segflow.segmentation.weights import pack_weights, restore_network
+from tests.networks import NARROW, narrow_network
 
 Arrays = dict[str, np.ndarray]
 
 
-def make_spec(architecture: str = "unet", widths: tuple[int, ...] = (4, 8)) -> ModelSpec:
+def make_spec(architecture: str = "unet", widths: tuple[int, ...] = ()) -> ModelSpec:
     return ModelSpec(
         name="toy",
         version="1",
         architecture=architecture,
-        arguments={"widths": widths} if architecture == "unet" else {},
+        arguments={"widths": widths} if widths else NARROW.get(architecture, {}),
         bands=tuple(BandSpec(name=name, mean=100, std=50) for name in ("red", "green", "blue")),
         dtype="uint8",
         gsd=10,
@@ -35,11 +36,9 @@ def make_spec(architecture: str = "unet", widths: tuple[int, ...] = (4, 8)) -> M
 @pytest.mark.parametrize("architecture", architectures())
 def test_weights_survive_packing(architecture: str) -> None:
     spec = make_spec(architecture)
-    network = build_network(architecture, spec.arguments, in_channels=3, classes=2)
-    network(torch.rand(2, 3, 16, 16))  # moves the running statistics
-    network.eval()
+    network = narrow_network(architecture)
     restored = restore_network(spec, pack_weights(network))
-    image = torch.rand(1, 3, 16, 16)
+    image = torch.rand(1, 3, 32, 48)
 
     assert not restored.training
     assert torch.equal(restored(image), network(image))
@@ -78,7 +77,7 @@ def _spoil(arrays: Arrays) -> Arrays:
     ],
 )
 def test_other_weights_are_refused_by_name(change: Callable[[Arrays], Arrays], says: str) -> None:
-    spec = make_spec()
+    spec = make_spec(widths=(4, 8))
     arrays = pack_weights(build_network("unet", spec.arguments, in_channels=3, classes=2))
 
     with pytest.raises(ModelError, match=says):
@@ -88,9 +87,12 @@ def test_other_weights_are_refused_by_name(change: Callable[[Arrays], Arrays], s
 @pytest.mark.parametrize(
     ("architecture", "arguments", "says"),
     [
-        ("resnet", {}, "'resnet' is unknown: choose one of pixelwise, unet"),
+        ("resnet", {}, "'resnet' is unknown: choose one of fcn-alexnet, "),
         ("unet", {"depth": 3}, "depth"),
         ("unet", {"widths": ()}, "cannot be built"),
+        ("smp", {"decoder": "vnet"}, "(?i)cannot be built.*vnet"),
+        ("smp", {"encoder": "resnet17"}, "(?i)cannot be built.*resnet17"),
+        ("fcn-resnet50", {"depth": 18}, "depth must be 50 or 101"),
     ],
 )
 def test_networks_that_cannot_be_built(architecture: str, arguments: dict[str, object], says: str) -> None:

@@ -138,8 +138,8 @@ def _best_prefix(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> dic
 
     pairs = [(off, on) for off in theirs for on in ours]
     off, on = max(pairs, key=lambda pair: len(needed & set(renamed(*pair).values())))  # the first of equal ones
-    names = renamed(off, on)
-    return {names.get(name, name): value for name, value in tensors.items()}
+    names = {theirs: name for theirs, name in renamed(off, on).items() if name in needed}
+    return {names.get(name, name): value for name, value in tensors.items()}  # those not needed keep their names
 
 
 def _first_convolution(network: nn.Module) -> str:
