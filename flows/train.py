@@ -5,22 +5,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from segflow.configs.training import TrainSettings
 from segflow.flows.labelled import plan_split, read_samples
 from segflow.flows.new_model import begin_network, describe_model, find_unseen, identify
 from segflow.flows.progress import Progress, Silence, stage
 from segflow.flows.scoring import score_samples, summarise
+from segflow.flows.training_report import write_training_report
 from segflow.flows.training_watch import TrainingWatch
 from segflow.io.models import write_model_file
 from segflow.io.training_log import TrainingLog, read_training_log
+from segflow.segmentation.calibration import fit_temperature
 from segflow.segmentation.memory import tune_malloc
 from segflow.segmentation.networks import Network
 from segflow.segmentation.rounding import measure_bfloat16_changes
-from segflow.segmentation.spec import ModelSpec
+from segflow.segmentation.spec import NODATA, ModelSpec
 from segflow.segmentation.training.checkpoints import LAST
 from segflow.segmentation.training.chips import Sample
 from segflow.segmentation.training.loop import Logs, train_network
-from segflow.segmentation.training.prediction import labelled_crops
+from segflow.segmentation.training.prediction import label_scene, labelled_crops, scene_pieces
 from segflow.segmentation.training.recipe import Augmentation, Recipe, Task
 from segflow.segmentation.weights import pack_weights
 
@@ -75,14 +79,33 @@ def train_model(settings: TrainSettings, progress: Progress | None = None, *, re
         resume=resume,
         identity=identify(settings, beginning, [*training, *validation]),
     )
-    changes = measure_bfloat16_changes(best, spec, labelled_crops(validation, spec.stride))
-    spec = replace(spec, bfloat16_changes=round(changes, 6))
+    spec = measure_model(settings, best, spec, validation)
     test = read_samples(plan, "test", settings, dependency=reach)
     metrics = {name: score_samples(best, part, spec) for name, part in (("validation", validation), ("test", test))}
     progress.note(f"test: {metrics['test']['summary']}")
     path = _write(settings, spec, best, metrics)
     _end_log(settings.log_folder, path, metrics["test"])
+    page = write_training_report(
+        settings.log_folder,
+        spec=replace(spec, metrics=metrics),
+        samples=validation,
+        predict=lambda sample: label_scene(best, sample, bands=spec.bands, stride=spec.stride, margin=spec.margin),
+    )
+    progress.note(f"report: {page}")
     return path
+
+
+def measure_model(
+    settings: TrainSettings, network: Network, spec: ModelSpec, validation: Sequence[Sample]
+) -> ModelSpec:
+    """Give the spec with what is measured on the validation scenes: bfloat16's changes, and the temperature."""
+    changes = measure_bfloat16_changes(network, spec, labelled_crops(validation, spec.stride))
+    spec = replace(spec, bfloat16_changes=round(changes, 6))
+    if not settings.fit_temperature:
+        return spec
+    pieces = list(scene_pieces(network, validation, bands=spec.bands, stride=spec.stride, margin=spec.margin))
+    labels = [np.where(piece.valid, piece.labels, np.uint8(NODATA)) for _, piece in pieces]
+    return replace(spec, temperature=fit_temperature([logits for logits, _ in pieces], labels))
 
 
 def _train(

@@ -208,6 +208,8 @@ def test_a_config_becomes_a_model_with_honest_scores(config: Path, tmp_path: Pat
     assert find_model(str(path)).spec == spec
     assert spec.bfloat16_changes is not None
     assert 0 <= spec.bfloat16_changes < 0.1
+    assert 0.05 < spec.temperature < 20
+    assert spec.temperature != 1
     assert (spec.stride, spec.dependency, spec.margin, spec.guarantee) == (2, 8, 8, "exact")
     assert [(c.name, c.geometry) for c in spec.classes] == [("dark", "polygon"), ("bright", "none")]
     assert list(spec.metrics["test"]["scenes"]) == ["s3"]
@@ -234,7 +236,7 @@ def test_the_log_tells_the_whole_story(config: Path) -> None:
     assert events[1].keys() == {"event", "epoch", "loss", "learning_rate", "seconds", "scores", "best"}
     assert events[1]["scores"].keys() >= {"mean_iou", "pixel_accuracy", "iou", "f1"}
     assert (events[-1]["model"], events[-1]["test"]["scenes"].keys()) == (str(path), {"s3"})
-    assert {"log.jsonl", "last.ckpt", "best.ckpt"} <= names
+    assert {"log.jsonl", "last.ckpt", "best.ckpt", "training.html"} <= names
     assert any(name.startswith("events.out.tfevents") for name in names)
 
 

@@ -3,7 +3,7 @@
 torchgeo's own raster datasets bring all scenes into one CRS and resolution. Here every scene
 keeps its grid: the dataset's plane counts pixels, and the scenes lie in it side by side like the
 sheets of an atlas, with a gap between them. So x is a column and y a row (downwards), the
-resolution is 1 px, there is no CRS, and any of torchgeo's samplers draws windows of whole pixels.
+resolution is 1 px, there is no CRS, and torchgeo's samplers draw windows of whole pixels.
 """
 
 from collections.abc import Sequence

@@ -104,7 +104,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             warnings.simplefilter("ignore", UserWarning)  # torch's about strange pickles, which it then refuses
             found = torch.load(path, map_location="cpu", weights_only=True)
         return {"state_dict": found["state_dict"], **found[_KEY]}
-    except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError) as error:
         problem = " ".join(str(error).split())[:200]
         msg = f"{path} is not a checkpoint of segflow ({problem}): start anew without --resume"
         raise TrainingError(msg) from error

@@ -46,6 +46,20 @@ def scene_pieces(
                 yield _tile_logits(network, sample, bands, tile), piece
 
 
+def label_scene(
+    network: nn.Module, sample: Sample, *, bands: Sequence[BandSpec], stride: int, margin: int
+) -> npt.NDArray[np.uint8]:
+    """Give the (height, width) class of every valid pixel of a scene; of a large one, of tiles with a label."""
+    found = np.full(sample.labels.shape, NODATA, np.uint8)
+    network.eval()
+    for tile in _tiles(sample, stride, margin):
+        piece = _crop(sample, tile.core)
+        if np.any(piece.labels[piece.valid] != NODATA):
+            labels = _tile_logits(network, sample, bands, tile).argmax(0).astype(np.uint8)
+            found[tile.core.slices] = np.where(piece.valid, labels, np.uint8(NODATA))
+    return found
+
+
 def labelled_crops(samples: Sequence[Sample], stride: int) -> list[Sample]:
     """Give scenes that fit into one pass as they are, and of larger ones the tiles with labels."""
     crops = [_crop(sample, tile.core) for sample in samples for tile in _tiles(sample, stride, margin=0)]
