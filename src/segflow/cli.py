@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from segflow import __version__, cli_model, cli_monitor, cli_project, cli_train, options
+from segflow import __version__, cli_evaluate, cli_model, cli_monitor, cli_project, cli_train, options
 from segflow.errors import SegflowError
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ app = typer.Typer(
 app.add_typer(cli_model.app, name="model")
 app.add_typer(cli_project.app, name="project")
 app.command()(cli_train.train)
+app.command()(cli_evaluate.evaluate)
+app.command()(cli_evaluate.sample)
 app.command()(cli_monitor.monitor)
 
 
