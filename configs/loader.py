@@ -23,6 +23,7 @@ def load_settings(
     file: str | os.PathLike[str] | None = None,
     environment: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Give settings of the dataclass `kind`, each value from the strongest source that names it.
 
@@ -36,6 +37,8 @@ def load_settings(
         Environment variables; ``SEGFLOW_NAME`` sets the field ``name``, lists are comma separated.
     options
         What was given on the command line; entries that are None were not given.
+    overrides
+        The same, stronger; None is a value here.
 
     Raises
     ------
@@ -47,6 +50,7 @@ def load_settings(
         (str(file), read_mapping(file) if file is not None else {}),
         ("environment", _from_environment(environment or {}, known)),
         ("command line", {key: value for key, value in (options or {}).items() if value is not None}),
+        ("command line", dict(overrides or {})),
     ]
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}

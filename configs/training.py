@@ -12,6 +12,7 @@ import yaml
 from pydantic import Field
 
 from segflow.configs.loader import load_settings, read_mapping
+from segflow.configs.recipes import find_recipe
 from segflow.configs.split import SplitSettings
 from segflow.errors import SettingsError
 
@@ -221,6 +222,7 @@ def load_training(
     config: str | os.PathLike[str],
     assign: Sequence[str] = (),
     *,
+    recipe: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> TrainSettings:
     """Give the settings in a YAML file, in a project's folder, or in the shipped file of that name.
@@ -231,6 +233,8 @@ def load_training(
         Path of a YAML file or of a folder with a `project.yaml`, or the name of a shipped model.
     assign
         ``KEY=VALUE`` texts that override lines of the file; the value is YAML.
+    recipe
+        Name of a recipe whose lines override those of the file, but not `assign`; None: none.
     environment
         Where ``SEGFLOW_DATA`` may override `data`; None: the process's own.
 
@@ -240,7 +244,7 @@ def load_training(
         If a setting is unknown, missing or out of range.
     """
     file = _find_config(config)
-    options = dict(_parse_assignment(text) for text in assign)
+    options = {**(find_recipe(recipe) if recipe else {}), **dict(_parse_assignment(text) for text in assign)}
     data = (os.environ if environment is None else environment).get(DATA_VARIABLE)
     if data and "data" not in options:
         options["data"] = data
@@ -250,7 +254,7 @@ def load_training(
     if file.name == PROJECT_FILE and "out" not in options and "out" in read_mapping(file):
         options["out"] = str(file.parent / str(read_mapping(file)["out"]))  # a project keeps its model with it
     _check_present(file, options)
-    return load_settings(TrainSettings, file=file, options=options)
+    return load_settings(TrainSettings, file=file, overrides=options)
 
 
 def _find_config(config: str | os.PathLike[str]) -> Path:

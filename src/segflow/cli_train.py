@@ -18,13 +18,23 @@ Start = Annotated[
     str | None,
     typer.Option("--from", help="Start from the weights of a model of the same network and bands: name or file."),
 ]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="Network and schedule by name, in place of the file's: fcn8s-kitti-road, unet-resnet50-320, …",
+        metavar="NAME",
+    ),
+]
 Resume = Annotated[
     bool,
     typer.Option("--resume", help="Go on after the last epoch of a training that was stopped; same settings and data."),
 ]
 
 
-def train(config: Config, *, assign: Assign = None, start: Start = None, resume: Resume = False) -> None:
+def train(
+    config: Config, *, recipe: Recipe = None, assign: Assign = None, start: Start = None, resume: Resume = False
+) -> None:
     """Train a model on labelled scenes and package it as one .safetensors file with its scores.
 
     Log, TensorBoard events and checkpoints lie in OUT.training/ beside the model;
@@ -34,6 +44,7 @@ def train(config: Config, *, assign: Assign = None, start: Start = None, resume:
     from segflow.console import watch
     from segflow.flows.train import train_model
 
-    settings = load_training(config, [*(assign or []), *([f"start={json.dumps(start)}"] if start else [])])
+    started = [f"start={json.dumps(start)}"] if start else []
+    settings = load_training(config, [*(assign or []), *started], recipe=recipe)
     with watch() as progress:
         typer.echo(train_model(settings, progress, resume=resume))

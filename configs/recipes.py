@@ -1,0 +1,38 @@
+"""Recipes: a network and how it is trained, by name, for any project."""
+
+import difflib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from segflow.configs.loader import read_mapping
+from segflow.errors import SettingsError
+
+_FILE = "recipes.yaml"
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Give the names of the shipped recipes, in the order of their file."""
+    return tuple(_recipes())
+
+
+def find_recipe(name: str) -> dict[str, Any]:
+    """Give the settings of a recipe by name.
+
+    Raises
+    ------
+    SettingsError
+        If there is none of that name.
+    """
+    known = _recipes()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(known)}"
+        msg = f"--recipe {name!r} is unknown; {hint}"
+        raise SettingsError(msg)
+    return known[name]
+
+
+def _recipes() -> dict[str, dict[str, Any]]:
+    found = read_mapping(Path(str(files("segflow.configs"))) / _FILE)
+    return {name.replace("_", "-"): dict(settings) for name, settings in found.items()}
