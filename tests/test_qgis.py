@@ -158,7 +158,10 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     model = stepped_model(place / "steps.safetensors")
     segment_scene(str(scene), RunSettings(model=str(model), out=str(place / "maps")))
     folder = place / "maps" / "the scene"
-    return Opened(scene=scene, folder=folder, report=inspect(folder, place))
+    before = sorted(path.name for path in folder.iterdir())
+    report = inspect(folder, place)
+    assert sorted(path.name for path in folder.iterdir()) == before  # no statistics beside them, no journals
+    return Opened(scene=scene, folder=folder, report=report)
 
 
 def named(name: str) -> ClassSpec:
