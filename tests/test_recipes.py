@@ -9,11 +9,13 @@ from segflow.configs.loader import load_settings
 from segflow.configs.recipes import find_recipe, recipe_names
 from segflow.configs.training import TrainSettings, load_training
 from segflow.errors import SettingsError
-from segflow.flows.train import make_recipe
+from segflow.flows.models import find_model
+from segflow.flows.train import make_recipe, train_model
 from segflow.segmentation.networks import build_network
 from segflow.segmentation.networks.presets import presets
 from segflow.segmentation.training.schedules import build_optimiser
 from tests.test_train_settings import MINIMAL
+from tests.training_scenes import write_toy
 
 PAPER = ("fcn32s-vgg16-paper", "fcn16s-vgg16-paper", "fcn8s-vgg16-paper")
 
@@ -123,3 +125,18 @@ def test_defaults_are_checked_as_any_setting(project):
     with pytest.raises(SettingsError, match="learning_rate"):
         settings(project, PAPER[0], "learning_rate=-1")
     assert load_settings(TrainSettings, file=project / "project.yaml").loss_reduction == "mean"
+
+
+@pytest.mark.parametrize(
+    ("name", "rate"),
+    [("fcn8s-vgg16-paper", "1e-6"), ("fcn8s-kitti-road-augmented", "1e-4"), ("unet-vgg16-320", "1e-4")],
+)
+def test_recipes_train_on_a_project(tmp_path, name, rate):
+    config = write_toy(tmp_path)
+    arguments = "arguments={encoder: resnet18}" if name.startswith("unet") else "arguments={width: 0.02}"
+    short = ["epochs=1", "chips_per_epoch=4", "batch=2", "accumulate=1", "chip=32", f"learning_rate={rate}", arguments]
+    path = train_model(load_training(config, short, recipe=name, environment={}))
+    spec = find_model(str(path)).spec
+
+    assert spec.architecture == find_recipe(name)["network"]
+    assert spec.metrics["test"]["mean_iou"] is not None
