@@ -1,12 +1,11 @@
 """Weights to start from: a local file always, a name where there is a connection."""
 
 import os
-from functools import partial
 from pathlib import Path
 
 from segflow.io.checkpoints import read_checkpoint
 from segflow.io.downloads import PATIENCE, fetch_file
-from segflow.segmentation.checkpoints import unpack_archive
+from segflow.segmentation.checkpoints import unpack_checkpoint
 from segflow.segmentation.networks import Network
 from segflow.segmentation.networks.hub import find_hub_weights, unpack_hub_file
 from segflow.segmentation.networks.pretrained import Loaded, load_pretrained
@@ -32,8 +31,8 @@ def start_from(network: Network, weights: str, *, patience: float = PATIENCE) ->
         If there is no such file or name, nothing answers in time, or no weight fits.
     """
     if Path(weights).is_file():
-        state = read_checkpoint(weights, partial(unpack_archive, source=weights))
-        return load_pretrained(network, state)
+        checkpoint = unpack_checkpoint(read_checkpoint(weights), source=weights)
+        return load_pretrained(network, checkpoint.arrays)
     hub = find_hub_weights(weights)
     content = fetch_file(hub.url, _cache(), digest_start=hub.digest_start, patience=patience)
     return load_pretrained(network, unpack_hub_file(content, hub))

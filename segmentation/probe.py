@@ -23,6 +23,7 @@ import copy
 import itertools
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -145,28 +146,21 @@ class _SlimConvolution(nn.Module):
     def __init__(self, layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
         super().__init__()
         self.out_channels = layer.out_channels
-        self.stride, self.padding, self.dilation = layer.stride, layer.padding, layer.dilation
-        self.output_padding = layer.output_padding if isinstance(layer, nn.ConvTranspose2d) else None
         weight = torch.empty(1, 1, *layer.kernel_size, dtype=torch.float64).uniform_(0.5, 1.5)
         self.weight = nn.Parameter(weight.div_(weight.numel()), requires_grad=False)  # keeps activations near 1
+        self.convolve = partial(functional.conv2d, stride=layer.stride, padding=layer.padding, dilation=layer.dilation)
+        if isinstance(layer, nn.ConvTranspose2d):
+            self.convolve = partial(
+                functional.conv_transpose2d,
+                stride=layer.stride,
+                padding=layer.padding,  # type: ignore[arg-type]  # only plain convolutions may have a word here
+                output_padding=layer.output_padding,
+                dilation=layer.dilation,
+            )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # (n, in_channels, h, w) → (n, out_channels, h', w')
         """Give the same map for every channel."""
-        x = x.mean(1, keepdim=True)  # (n, 1, h, w)
-        if self.output_padding is None:
-            x = functional.conv2d(
-                x, self.weight, stride=self.stride, padding=self.padding, dilation=self.dilation
-            )  # (n, 1, h', w')
-        else:
-            x = functional.conv_transpose2d(
-                x,
-                self.weight,
-                stride=self.stride,
-                padding=self.padding,
-                output_padding=self.output_padding,
-                dilation=self.dilation,
-            )  # (n, 1, h', w')
-        return x.repeat(1, self.out_channels, 1, 1)
+        return self.convolve(x.mean(1, keepdim=True), self.weight).repeat(1, self.out_channels, 1, 1)
 
 
 def _slim(network: nn.Module) -> nn.Module:

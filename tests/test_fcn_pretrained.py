@@ -13,11 +13,14 @@ import torch
 from torch import nn
 
 from segflow.errors import ModelError
+from segflow.flows.pretrained import start_from
 from segflow.io.downloads import fetch_file
+from segflow.io.models import write_model_file
 from segflow.segmentation.networks import build_network
 from segflow.segmentation.networks.hub import find_hub_weights, unpack_hub_file
 from segflow.segmentation.networks.pretrained import adapt_first_convolution, load_pretrained, load_vgg_classifier
 from segflow.segmentation.networks.unet_2015 import UNet2015
+from segflow.segmentation.weights import pack_weights
 
 WIDTH = 1 / 32
 
@@ -142,9 +145,10 @@ def test_a_classifier_starts_the_encoder(name: str) -> None:
     assert torch.equal(network.get_parameter(f"{prefix}layer4.2.conv3.weight"), state["layer4.2.conv3.weight"])
 
 
-def test_weights_of_a_trainer_lose_its_prefix() -> None:
+@pytest.mark.parametrize("prefix", ["module.", "state_dict.model."])
+def test_weights_of_a_trainer_lose_its_prefix(prefix: str) -> None:
     source, target = (UNet2015(3, 2, width=1 / 32) for _ in range(2))
-    loaded = load_pretrained(target, {f"module.{name}": value for name, value in source.state_dict().items()})
+    loaded = load_pretrained(target, {f"{prefix}{name}": value for name, value in source.state_dict().items()})
 
     assert (loaded.missing, loaded.mismatched, loaded.unused) == ((), (), ())
     assert all(torch.equal(a, b) for a, b in zip(source.parameters(), target.parameters(), strict=True))
@@ -161,6 +165,31 @@ def test_weights_of_another_network_are_refused() -> None:
             build_network("fcn32s-vgg16", {"width": WIDTH}, in_channels=3, classes=2),
             {"features.0.weight": torch.zeros(3)},
         )
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_a_local_file_needs_no_network(suffix: str, tmp_path: Path) -> None:
+    source, target = (UNet2015(3, 2, width=1 / 32) for _ in range(2))
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pth":
+        torch.save(source.state_dict(), path)
+    else:
+        write_model_file(path, "{}", pack_weights(source))
+    loaded = start_from(target, str(path))
+
+    assert (loaded.missing, loaded.mismatched, loaded.unused) == ((), (), ())
+    assert all(torch.equal(a, b) for a, b in zip(source.parameters(), target.parameters(), strict=True))
+
+
+def test_a_name_without_a_network_is_one_error_within_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that is not there stands for a network that is not there."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    started = time.monotonic()
+    with pytest.raises(ModelError, match=r"download.pytorch.org did not answer \(.*give a local file"):
+        start_from(UNet2015(3, 2, width=1 / 32), "vgg16")
+
+    assert time.monotonic() - started < 8
 
 
 CONTENT = b"weights" * 1000

@@ -36,10 +36,15 @@ class GoogLeNetFCN(nn.Module):
         from torchvision.models.googlenet import GoogLeNet  # noqa: PLC0415  # half a second, for this network only
 
         whole = GoogLeNet(num_classes=1, aux_logits=False, transform_input=False, init_weights=False)
-        for name, part in whole.named_children():
-            if name not in {"avgpool", "dropout", "fc"}:
-                setattr(self, name, part)
         self.conv1 = type(whole.conv1)(in_channels, 64, kernel_size=7, stride=2, padding=3)
+        self.maxpool1, self.maxpool2 = whole.maxpool1, whole.maxpool2
+        self.maxpool3, self.maxpool4 = whole.maxpool3, whole.maxpool4
+        self.conv2, self.conv3 = whole.conv2, whole.conv3
+        self.inception3a, self.inception3b = whole.inception3a, whole.inception3b
+        self.inception4a, self.inception4b = whole.inception4a, whole.inception4b
+        self.inception4c, self.inception4d = whole.inception4c, whole.inception4d
+        self.inception4e = whole.inception4e
+        self.inception5a, self.inception5b = whole.inception5a, whole.inception5b
         self.dropout = nn.Dropout(0.2)
         self.score_fr = nn.Conv2d(_FEATURES, classes, 1)
         self.upscore = bilinear_upsampling(classes, 63, 32, learnable=learnable_upsampling)

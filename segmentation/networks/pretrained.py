@@ -8,7 +8,8 @@ further bands, and all where n < 3, get the mean of the three; and all are scale
 So an image whose bands are all alike gets the answer that the grey image got from the original.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,7 +132,7 @@ def _best_prefix(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> dic
     """Rename tensors by the pair of prefixes, one taken off and one put on, that fits most of the network's names."""
     needed = set(network.state_dict())
     ours = sorted({"", *(f"{name}." for name, _ in network.named_modules() if name)}, key=len)
-    theirs = sorted({"", *(name[: name.index(".") + 1] for name in tensors if "." in name)}, key=len)
+    theirs = _common_prefixes(tensors)
 
     def renamed(off: str, on: str) -> dict[str, str]:
         return {name: on + name[len(off) :] for name in tensors if name.startswith(off)}
@@ -140,6 +141,12 @@ def _best_prefix(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> dic
     off, on = max(pairs, key=lambda pair: len(needed & set(renamed(*pair).values())))  # the first of equal ones
     names = {theirs: name for theirs, name in renamed(off, on).items() if name in needed}
     return {names.get(name, name): value for name, value in tensors.items()}  # those not needed keep their names
+
+
+def _common_prefixes(names: Collection[str]) -> list[str]:
+    """Give the prefixes, up to a dot, that half of all names share, shortest first: what trainers put before names."""
+    found = Counter(name[: place + 1] for name in names for place, letter in enumerate(name) if letter == ".")
+    return sorted({"", *(prefix for prefix, count in found.items() if 2 * count >= len(names))}, key=len)
 
 
 def _first_convolution(network: nn.Module) -> str:
