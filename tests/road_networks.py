@@ -1,14 +1,22 @@
 """Road networks whose truth is known: middle lines drawn as wide ones into class rasters, and how results score."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import rasterio.features
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from shapely import LineString
+from shapely.ops import substring
+
+from segflow.segmentation.vectors.components import NODATA
+from segflow.segmentation.vectors.lines.centrelines import Block, LineTable, trace_centrelines
+from segflow.tiling import Grid, Window
 
 NEAR = 2.0  # px; as far as a result may lie from the truth
 Raster = NDArray[np.uint8]
@@ -36,7 +44,7 @@ class RoadNetwork:
             places = np.linspace(0, 1, pieces + 1)
             for start, stop in pairwise(places):
                 local = narrow + (wide - narrow) * (0.5 + 0.5 * np.cos(2 * np.pi * (start + stop)))
-                piece = shapely.ops.substring(line, start, stop, normalized=True)
+                piece = substring(line, start, stop, normalized=True)
                 shapes.append(piece.buffer(local / 2, quad_segs=32))
         burnt: Raster = rasterio.features.rasterize(shapes, self.shape, dtype="uint8")
         return burnt
@@ -49,6 +57,42 @@ class Score:
     completeness: float
     correctness: float
     rms: float
+
+
+def blocks_of(labels: Raster, height: int = 4096, width: int = 4096) -> Iterator[Block]:
+    """Cut a raster into blocks, with confidences that differ from pixel to pixel."""
+    rows, cols = np.indices(labels.shape)
+    confidence = np.where(labels == NODATA, NODATA, (rows * 37 + cols * 11) % 101).astype(np.uint8)
+    for row in range(0, labels.shape[0], height):
+        for col in range(0, labels.shape[1], width):
+            window = Window.of_shape(height, width).shift(row, col).clip(Window.of_shape(*labels.shape))
+            yield Block(window=window, labels=labels[window.slices], confidence=confidence[window.slices])
+
+
+def grid_of(labels: Raster, transform: Affine | None = None, crs: str | None = None) -> Grid:
+    """Give a grid in which world coordinates are pixels, or the one asked for."""
+    height, width = labels.shape
+    return Grid(height=height, width=width, transform=transform or Affine.identity(), crs=crs)
+
+
+def trace(labels: Raster, height: int = 4096, width: int = 4096, **options: Any) -> LineTable:
+    """Trace class 1 of a raster from blocks of this size."""
+    options = {"grid": grid_of(labels), "classes": {1}} | options
+    return trace_centrelines(blocks_of(labels, height, width), **options)
+
+
+def same(one: LineTable, other: LineTable) -> bool:
+    """Tell whether two tables are equal in every bit."""
+    geometry = shapely.to_wkb(one.geometry).tolist() == shapely.to_wkb(other.geometry).tolist()
+    rest = [f.name for f in fields(LineTable) if f.name != "geometry"]
+    return geometry and all(getattr(one, name).tobytes() == getattr(other, name).tobytes() for name in rest)
+
+
+def junctions(table: LineTable) -> Counter[int]:
+    """How many junctions there are of each degree."""
+    nodes = np.concatenate([table.start_node, table.end_node]).tolist()
+    degrees = np.concatenate([table.start_degree, table.end_degree]).tolist()
+    return Counter(degree for degree in dict(zip(nodes, degrees, strict=True)).values() if degree > 2)
 
 
 def score(network: RoadNetwork, lines: NDArray[np.object_]) -> Score:

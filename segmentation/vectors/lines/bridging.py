@@ -9,7 +9,7 @@ from segflow.segmentation.vectors.lines.network import Floats, Network
 
 LARGEST_TURN = np.cos(np.deg2rad(40))  # between the two directions
 ASIDE, ASIDE_PER_PX = 1.5, 0.35  # px, px/px; how far an end may lie beside the other one's direction
-ROUGH = 1.5  # px; ends of skeletons keep away from ends of classes by about the discs around them
+ROUGH = 1.0  # px; ends of skeletons keep away from ends of classes by about the discs around them
 NEAR = 1.0  # px; a bridge this close to another line would cross it
 
 

@@ -155,7 +155,9 @@ def _lines(skeleton: Skeleton, value: int, grid: Grid, rules: Rules) -> LineTabl
     network = prune(trace_pixels(skeleton, grid.width), rules.spur_factor)
     network = prune(join_crossings(join_junctions(network)), rules.spur_factor)
     network = without_short(bridge(straighten(network), rules.max_gap), rules.min_length)
-    at_nodata = np.zeros(len(network.nodes), bool)
-    at_nodata[: len(skeleton)] = skeleton.beside_nodata
-    courses = shape_lines(network, grid.shape, at_nodata, rules.smooth)
+    to_nodata = np.append(skeleton.to_nodata, np.full(len(network.nodes) - len(skeleton), np.inf))
+    courses = shape_lines(network, grid.shape, to_nodata, rules.smooth)
+    while not (lasting := np.array([np.ptp(course, axis=0).any() for course in courses], bool)).all():
+        network = network.take(lasting).contract()
+        courses = shape_lines(network, grid.shape, to_nodata, rules.smooth)
     return build_lines(network, courses, skeleton, value=value, grid=grid, simplify_px=rules.simplify)

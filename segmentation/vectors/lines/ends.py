@@ -7,15 +7,13 @@ followed: the line goes on straight, as far as the skeleton came.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segflow.segmentation.vectors.lines.branches import FEWEST, branch_of, outside
 from segflow.segmentation.vectors.lines.network import Floats, Ints, Network
-from segflow.segmentation.vectors.ragged import ends_of
 
 LAST_BIT = 1.5  # half widths
 LOCAL = 20  # points; the half width at an end is the largest of so many, as the end itself is narrow
-AT_EDGE = 0.5  # px; a disc that comes this close to the scene's edge touches it
+AT_EDGE = 1.5  # px; a disc that comes this close to the scene's edge touches it: skeletons end early
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,23 +67,17 @@ def straighten(network: Network) -> Network:
     ends = find_free_ends(network)
     points, offsets = network.points()
     place = network.nodes.point.copy()
-    kept = np.ones(len(network.path), bool)
     sides = np.nonzero((network.degree[network.ends] == 1).T)
     for i, (side, edge) in enumerate(zip(*(axis.tolist() for axis in sides), strict=True)):
         last = int(ends.last[i])
         nodes = points[offsets[edge] : offsets[edge + 1]][:: 1 - 2 * side]
-        corner, begin = network.nodes.point[nodes[0]], network.nodes.point[nodes[last]]
-        place[nodes[0]] = begin + max(float((corner - begin) @ ends.way[i]), 0.0) * ends.way[i]
-        start, stop = network.offsets[edge], network.offsets[edge + 1]
-        bit = slice(start, start + last - 1) if side == 0 else slice(stop - last + 1, stop)
-        kept[bit] = False
-    edge_of = np.repeat(np.arange(len(network)), np.diff(network.offsets))
-    lengths = np.bincount(edge_of[kept], minlength=len(network))
-    nodes_ = replace(network.nodes, point=place)
-    return replace(network, nodes=nodes_, path=network.path[kept], offsets=ends_of(lengths))
+        begin = place[nodes[last]]
+        length = max(float((place[nodes[0]] - begin) @ ends.way[i]), 0.0)
+        place[nodes[:last]] = begin + np.linspace(length, 0, last, endpoint=False)[:, None] * ends.way[i]
+    return replace(network, nodes=replace(network.nodes, point=place))
 
 
-def carry_on(network: Network, shape: tuple[int, int], at_nodata: NDArray[np.bool_]) -> Floats:
+def carry_on(network: Network, shape: tuple[int, int], to_nodata: Floats) -> Floats:
     """Carry free ends on to the scene's edge or to nodata, where these cut a line off.
 
     Parameters
@@ -94,8 +86,8 @@ def carry_on(network: Network, shape: tuple[int, int], at_nodata: NDArray[np.boo
         Its free ends are straight.
     shape
         (height, width) of the scene [px].
-    at_nodata
-        (nodes,) bool array: True where a line that ends there ends at nodata.
+    to_nodata
+        (nodes,) float64 array: distance to nodata that cuts lines off there, else infinity [px].
 
     Returns
     -------
@@ -108,8 +100,8 @@ def carry_on(network: Network, shape: tuple[int, int], at_nodata: NDArray[np.boo
         end = place[node]
         if min(end.min(), (size - end).min()) <= half_width + AT_EDGE:
             place[node] = _to_edge(end, way, size, half_width)
-        elif at_nodata[node]:
-            place[node] = np.clip(end + network.nodes.radius[node] * way, 0, size)
+        elif np.isfinite(to_nodata[node]):
+            place[node] = np.clip(end + max(to_nodata[node] - 0.5, 0.0) * way, 0, size)
     return place
 
 

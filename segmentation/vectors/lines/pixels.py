@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
@@ -27,8 +26,8 @@ def trace_pixels(skeleton: Skeleton, width: int) -> Network:
     row, col = np.divmod(skeleton.place, width)
     middle = np.stack([col, row], axis=1) + skeleton.shift + 0.5
     pixels = Nodes(point=middle, radius=skeleton.half_width, pixel=skeleton.place)
-    network = Network.plain(pixels, _links(row * (width + 2) + col + 1, width + 2))
-    return _with_junctions(network).contract()
+    links = _links(row * (width + 2) + col + 1, width + 2)
+    return _with_junctions(Network.plain(pixels, links)).contract()
 
 
 def _links(key: Ints, width: int) -> Ints:
@@ -56,7 +55,7 @@ def _links(key: Ints, width: int) -> Ints:
 def _with_junctions(network: Network) -> Network:
     """Make one node of the junction pixels that are linked with each other."""
     junction = network.degree > PASSING
-    inner: NDArray[np.bool_] = junction[network.ends].all(axis=1)
+    inner = junction[network.ends[:, 0]] & junction[network.ends[:, 1]]
     return merge(network, network.ends[inner]).take(~inner)
 
 

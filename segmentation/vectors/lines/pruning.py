@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from segflow.segmentation.vectors.lines.network import PASSING, Network
 from segflow.segmentation.vectors.lines.pixels import merge
 
-SLACK = 1.0  # px; distances between pixels are longer than those between points
+SLACK = 1.5  # px; noise reaches so far beyond the side of a line
 
 
 def prune(network: Network, factor: float) -> Network:

@@ -5,7 +5,6 @@ continuations of its branches meet best, and they run to it straight.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from segflow.segmentation.vectors.lines.branches import Branch, branch_of, meeting, outside
@@ -15,7 +14,7 @@ from segflow.segmentation.vectors.lines.network import PASSING, Floats, Network
 TRUNCATE = 4  # standard deviations of the Gaussian
 
 
-def shape_lines(network: Network, shape: tuple[int, int], at_nodata: NDArray[np.bool_], sigma: float) -> list[Floats]:
+def shape_lines(network: Network, shape: tuple[int, int], to_nodata: Floats, sigma: float) -> list[Floats]:
     """Give the courses of all edges.
 
     Parameters
@@ -24,8 +23,8 @@ def shape_lines(network: Network, shape: tuple[int, int], at_nodata: NDArray[np.
         Its edges run from junction to junction or free end.
     shape
         (height, width) of the scene [px].
-    at_nodata
-        (nodes,) bool array: True where a line that ends there ends at nodata.
+    to_nodata
+        (nodes,) float64 array: distance to nodata that cuts lines off there, else infinity [px].
     sigma
         Standard deviation of a Gaussian along the lines [px]; it moves neither junctions nor ends.
 
@@ -36,7 +35,7 @@ def shape_lines(network: Network, shape: tuple[int, int], at_nodata: NDArray[np.
     """
     points, offsets = network.points()
     junction = network.degree > PASSING
-    place, radius = carry_on(network, shape, at_nodata), network.nodes.radius
+    place, radius = carry_on(network, shape, to_nodata), network.nodes.radius
     courses = []
     branches: dict[int, list[Branch]] = {}
     for edge, (start, end) in enumerate(network.ends.tolist()):

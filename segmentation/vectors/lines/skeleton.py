@@ -15,12 +15,13 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 
 from segflow.segmentation.vectors.components import NODATA
-from segflow.segmentation.vectors.lines.thinning import REACH, Flat, thin
+from segflow.segmentation.vectors.lines.thinning import REACH, STEPS, Flat, thin
 from segflow.segmentation.vectors.lines.windows import Patch
 from segflow.tiling import Window
 
 DISC = 1.5  # radius of the disc whose centre of mass is taken, over the half width
 LARGEST_SHIFT = 1.0  # px; thinning leaves a line of even width half a pixel off, noise a little more
+ABOUT = 1.2  # half widths; a skeleton ends by so much before the end of what it is the middle of
 STEP = 1 / 256  # px; positions are rounded to it, so that they are the same counted from any corner
 
 
@@ -69,8 +70,8 @@ class Skeleton:
         float64: distance from there to the line's side [px].
     confidence
         uint8: of the pixel [%]; 255 in a hole that was filled.
-    beside_nodata
-        bool: the line's side there is nodata.
+    to_nodata
+        float64: distance from there to nodata where that cuts the line off, else infinity [px].
     wide
         Number of pixels in the cores of regions that are wider than a line.
     """
@@ -79,7 +80,7 @@ class Skeleton:
     shift: NDArray[np.float64]
     half_width: NDArray[np.float64]
     confidence: NDArray[np.uint8]
-    beside_nodata: NDArray[np.bool_]
+    to_nodata: NDArray[np.float64]
     wide: int
 
     def __len__(self) -> int:
@@ -94,7 +95,7 @@ class Skeleton:
             shift=np.zeros((0, 2)),
             half_width=np.zeros(0),
             confidence=np.zeros(0, np.uint8),
-            beside_nodata=np.zeros(0, bool),
+            to_nodata=np.zeros(0),
             wide=0,
         )
 
@@ -158,7 +159,8 @@ def find_skeleton(patch: Patch, value: int, reach: Reach) -> Skeleton | None:
     layers = thin(field.mask, reach.iterations)
     places = _within(layers.places, core, field.width)
     shift = _shift(field, places, reach)
-    half_width, beside_nodata = _measure(field, places, shift, reach)
+    shift[_ends(layers.places, places, field.mask.shape)] = 0  # the middle of what is around an end lies back
+    half_width, to_nodata = _measure(field, places, shift, reach)
     row, col = np.divmod(places, field.width)
     read = patch.tile.read
     pixel = row - 1, col - 1
@@ -167,7 +169,7 @@ def find_skeleton(patch: Patch, value: int, reach: Reach) -> Skeleton | None:
         shift=shift,
         half_width=half_width,
         confidence=np.where(patch.labels[pixel] == value, patch.confidence[pixel], np.uint8(NODATA)),
-        beside_nodata=beside_nodata,
+        to_nodata=to_nodata,
         wide=len(_within(layers.wide, core, field.width)),
     )
 
@@ -190,9 +192,20 @@ def _without_holes(mask: NDArray[np.bool_], patch: Patch, size: int) -> NDArray[
     return mask | (small[regions] & (patch.labels != NODATA)) if small.any() else mask
 
 
+def _ends(skeleton: Flat, places: Flat, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Tell which pixels of a skeleton have one neighbour, as `pixels` links them."""
+    thin_mask = np.zeros(shape, bool).ravel()
+    thin_mask[skeleton] = True
+    around = np.array([thin_mask[places + row * shape[1] + col] for row, col in STEPS])
+    level, corners = around[0::2], around[1::2]
+    free = corners & ~level & ~np.roll(level, -1, axis=0)
+    ends: NDArray[np.bool_] = level.sum(axis=0) + free.sum(axis=0) == 1
+    return ends
+
+
 def _shift(field: _Field, places: Flat, reach: Reach) -> NDArray[np.float64]:
     """Give the way from pixels to the centre of mass of the class around them: (n, 2) float64 array."""
-    rough, _ = _nearest(field.points(field.sides()), field.points(places), reach)
+    rough = _nearest(field.points(field.sides()), field.points(places), reach)
     radius = np.ceil(DISC * rough).astype(np.int64)
     shift = np.zeros((len(places), 2))
     padded = np.pad(field.mask, radius.max(initial=0))
@@ -212,27 +225,24 @@ def _shift(field: _Field, places: Flat, reach: Reach) -> NDArray[np.float64]:
 
 def _measure(
     field: _Field, places: Flat, shift: NDArray[np.float64], reach: Reach
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Give the distance from the middle of the line to its side, and whether the side is nodata."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Give the distances from the middle of the line to its side, and to nodata where that is near."""
     sides = field.sides()
     middle = field.points(places) + shift
-    half_width, found = _nearest(field.points(sides), middle, reach)
+    half_width = _nearest(field.points(sides), middle, reach)
     nodata = sides[field.labels.ravel()[sides] == NODATA]
-    if not len(nodata):
-        return half_width, np.zeros(len(places), bool)
-    to_nodata, near = _nearest(field.points(nodata), middle, reach)
-    return half_width, found & near & (to_nodata <= half_width + 1)
+    to_nodata = _nearest(field.points(nodata), middle, reach)
+    near = (to_nodata <= ABOUT * half_width + 1) & (to_nodata < reach.radius)
+    return half_width, np.where(near, to_nodata, np.inf)
 
 
-def _nearest(
-    targets: NDArray[np.float64], points: NDArray[np.float64], reach: Reach
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Give the distance to the nearest target, at most the reach's radius, and whether there is one."""
+def _nearest(targets: NDArray[np.float64], points: NDArray[np.float64], reach: Reach) -> NDArray[np.float64]:
+    """Give the distance to the nearest target, at most the reach's radius."""
     if not len(targets):
-        return np.full(len(points), float(reach.radius)), np.zeros(len(points), bool)
+        return np.full(len(points), float(reach.radius))
     distance, _ = KDTree(targets).query(points, distance_upper_bound=reach.radius)
-    found = np.isfinite(distance)
-    return np.where(found, distance, float(reach.radius)), found
+    capped: NDArray[np.float64] = np.minimum(distance, float(reach.radius))
+    return capped
 
 
 def _shifted(axis: int, by: int) -> tuple[slice, slice]:

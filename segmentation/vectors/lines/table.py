@@ -120,7 +120,7 @@ def build_lines(
         confidence_mean=known.mean(skeleton.confidence / 100),
         confidence_min=known.lowest(skeleton.confidence / 100),
         touches_edge=pixels.any(_reaches_edge(middle, skeleton.half_width, grid)),
-        touches_nodata=pixels.any(skeleton.beside_nodata),
+        touches_nodata=pixels.any(np.isfinite(skeleton.to_nodata)),
         start_node=pixel[network.ends[:, 0]],
         end_node=pixel[network.ends[:, 1]],
         start_degree=ends[:, 0],
@@ -196,7 +196,7 @@ def _reaches_edge(points: Floats, radius: Floats, grid: Grid) -> NDArray[np.bool
 
 def _simplified(courses: list[Floats], tolerance: float) -> NDArray[np.object_]:
     owner = np.repeat(np.arange(len(courses)), [len(course) for course in courses])
-    lines: NDArray[np.object_] = shapely.linestrings(np.vstack([np.zeros((0, 2)), *courses]), indices=owner)
+    lines = np.asarray(shapely.linestrings(np.vstack([np.zeros((0, 2)), *courses]), indices=owner))
     return np.asarray(shapely.simplify(lines, tolerance)) if tolerance > 0 else lines
 
 

@@ -92,7 +92,8 @@ def _once(places: Flat, alive: NDArray[np.bool_], stamp: NDArray[np.int32]) -> F
     places = places[alive[places]]
     number = np.arange(len(places), dtype=np.int32)
     stamp[places] = number
-    return places[stamp[places] == number]
+    once: Flat = places[stamp[places] == number]
+    return once
 
 
 def _doomed() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
