@@ -52,10 +52,16 @@ class RunSettings:
         Address of an existing Dask scheduler.
     bands
         Bands of the scene in the order of the model's, by number or name.
-    min_area
-        Smallest polygon that is kept [m²].
+    min_area, min_hole
+        Smallest object, and smallest hole in one, that polygons keep [m²]; smaller ones go to their neighbours.
     simplify
-        Tolerance of simplification with shared edges kept [px]; 0: pixel-exact edges.
+        How far simplification may move an edge, shared edges kept [px]; 0: pixel-exact edges.
+    smooth
+        Rounds of corner cutting on shared edges.
+    max_vertices
+        Objects with more corners are cut along a grid; None: they stay whole.
+    max_objects
+        Number of objects at which a run stops, as noise has them.
     classes
         Names of the classes to vectorise; None: all whose geometry is not ``none``.
     probabilities, vectors
@@ -80,7 +86,11 @@ class RunSettings:
     scheduler: Annotated[str, Field(pattern=r"^(tcp|tls|inproc|ws|wss|ucx)://.+")] | None = None
     bands: Bands | None = None
     min_area: Annotated[float, Field(ge=0)] = 0.0
+    min_hole: Annotated[float, Field(ge=0)] = 0.0
     simplify: Annotated[float, Field(ge=0)] = 0.0
+    smooth: Annotated[int, Field(ge=0)] = 0
+    max_vertices: Annotated[int, Field(ge=4)] | None = None
+    max_objects: Annotated[int, Field(ge=1)] = 10_000_000
     classes: Names | None = None
     probabilities: bool = False
     vectors: bool = True

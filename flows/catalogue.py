@@ -61,7 +61,10 @@ def settings_digest(plan: RunPlan) -> str:
         "version": __version__,
         "classes": [entry.name for entry in vector_classes(plan)],
         "min_area": settings.min_area,
+        "min_hole": settings.min_hole,
         "simplify": settings.simplify,
+        "smooth": settings.smooth,
+        "max_vertices": settings.max_vertices,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 

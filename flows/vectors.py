@@ -1,17 +1,22 @@
 """The vector stage: finished rasters → objects → GeoPackage, and what the map holds in numbers."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
+from segflow.configs.run import RunSettings
 from segflow.flows.plan import RunPlan
+from segflow.flows.polygon_map import PolygonJob, finish_polygons, trace_polygons
+from segflow.flows.pool import Pool, cores, open_pool
 from segflow.flows.progress import Progress, stage
-from segflow.io.geopackage import GeoPackageWriter, VectorLayer
-from segflow.io.maps import read_blocks
+from segflow.flows.vector_layers import ClassLayer, LayerWriting, Origin
+from segflow.flows.vector_tasks import BlockTask, close_files, count_map
+from segflow.io.geopackage import VectorLayer
+from segflow.io.maps import MapFiles
+from segflow.io.spill import SpillFile
+from segflow.io.vector_files import open_vectors
 from segflow.segmentation.spec import ClassSpec
 from segflow.segmentation.summary import MapSummary
-from segflow.segmentation.vectors.polygons import Block, PolygonTable, polygonise
+from segflow.segmentation.vectors.rules import PolygonRules
+from segflow.segmentation.vectors.sieve import Moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,17 +26,20 @@ class MapContents:
     Attributes
     ----------
     summary
-        Pixels, area and confidence of each class.
+        Pixels, area and confidence of each class, in the rasters.
     objects
         Number of objects in the GeoPackage by class value, of the classes that have a layer there.
+    moved
+        What small objects and holes moved from class to class, in the vectors alone.
     """
 
     summary: MapSummary
     objects: dict[int, int]
+    moved: tuple[Moved, ...] = ()
 
 
 def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
-    """Read the finished rasters once: write the GeoPackage and count what the map holds.
+    """Read the finished rasters: write the GeoPackage and count what the map holds.
 
     Raises
     ------
@@ -39,24 +47,49 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
         If a raster cannot be read, or the GeoPackage does not read back.
     OutputError
         If the GeoPackage cannot be written.
+    SettingsError
+        If the map has more objects than the settings allow.
     """
     summary = MapSummary(plan.scene.grid)
+    paths, settings = plan.products, plan.settings
+    files = MapFiles(classes=paths.classes, confidence=paths.confidence, grid=plan.scene.grid)
     classes = vector_classes(plan)
-    with stage(progress, "vectors", plan.scene.grid.height * plan.scene.grid.width):
-        blocks = _blocks(plan, summary, progress)
-        if not classes:
-            for _ in blocks:
-                pass
-            return MapContents(summary=summary, objects={})
-        tables = polygonise(
-            blocks,
-            grid=plan.scene.grid,
-            classes=[c.value for c in classes],
-            min_area_m2=plan.settings.min_area,
-            simplify_px=plan.settings.simplify,
-        )
-        objects = _write(plan, classes, list(tables))
-    return MapContents(summary=summary, objects=objects)
+    rules = polygon_rules(settings)
+    passes = 2 if classes and rules.sieves else 1
+    blocks = sum(1 for _ in files.windows())
+    processes = min(max(settings.workers, cores()), 1 + blocks // BLOCKS_PER_PROCESS)
+    try:
+        with stage(progress, "vectors", passes * files.grid.window.size), open_pool(processes) as pool:
+            if not classes:
+                _count(files, summary, pool, progress)
+                return MapContents(summary=summary, objects={})
+            job = PolygonJob(files=files, classes=frozenset(c.value for c in classes), rules=rules)
+            with SpillFile(paths.vectors) as spill:
+                found = trace_polygons(job, spill, pool, progress, summary)
+                origin = Origin(
+                    scene=plan.name, model=f"{plan.model.spec.name} {plan.model.spec.version}", run=plan.key
+                )
+                with open_vectors(paths.vectors, plan.scene.grid.crs) as writer:
+                    portions = finish_polygons(job, found, spill, pool)
+                    counts = LayerWriting(writer, spill, origin).write(_layers(plan, classes), portions)
+    finally:
+        close_files()
+    return MapContents(summary=summary, objects=counts, moved=found.moved)
+
+
+BLOCKS_PER_PROCESS = 8  # a process that starts for less costs more than it gives
+
+
+def polygon_rules(settings: RunSettings) -> PolygonRules:
+    """Give what a run's settings say about polygons."""
+    return PolygonRules(
+        min_area_m2=settings.min_area,
+        min_hole_m2=settings.min_hole,
+        simplify_px=settings.simplify,
+        smooth=settings.smooth,
+        max_vertices=settings.max_vertices,
+        max_objects=settings.max_objects,
+    )
 
 
 def vector_classes(plan: RunPlan) -> tuple[ClassSpec, ...]:
@@ -71,58 +104,24 @@ def vector_classes(plan: RunPlan) -> tuple[ClassSpec, ...]:
     )
 
 
-def _blocks(plan: RunPlan, summary: MapSummary, progress: Progress) -> Iterator[Block]:
-    """Read the map block by block, counting on the way."""
-    paths = plan.products
-    for block in read_blocks(paths.classes, paths.confidence, plan.scene.grid):
-        summary.add(block.window, block.labels, block.confidence)
-        yield Block(window=block.window, labels=block.labels, confidence=block.confidence)
-        progress.advance(block.window.size)
-
-
-def _write(plan: RunPlan, classes: tuple[ClassSpec, ...], tables: list[PolygonTable]) -> dict[int, int]:
-    """Write one layer per class, its objects in the order of their first pixels; give their numbers."""
-    counts = {}
-    objects = PolygonTable.of(tables) if tables else None
-    with GeoPackageWriter(plan.products.vectors, plan.scene.grid.crs) as writer:
-        for entry in classes:
-            layer = VectorLayer(
+def _layers(plan: RunPlan, classes: tuple[ClassSpec, ...]) -> list[ClassLayer]:
+    return [
+        ClassLayer(
+            code=entry.value,
+            value=entry.value,
+            layer=VectorLayer(
                 name=entry.name,
                 geometry_type="Polygon",
                 rgb=entry.rgb,
                 description=f"{entry.name} in {plan.name}, mapped by {plan.model.spec.name}",
-            )
-            part = objects.take(objects.class_id == entry.value) if objects is not None else None
-            geometries, fields = _features(plan, entry, part)
-            writer.write(layer, geometries, fields)
-            counts[entry.value] = len(geometries)
-    return counts
+            ),
+        )
+        for entry in classes
+    ]
 
 
-def _features(
-    plan: RunPlan, entry: ClassSpec, objects: PolygonTable | None
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Give the geometries of a class and their fields."""
-    count = 0 if objects is None else len(objects)
-
-    def column(name: str, dtype: type) -> np.ndarray:
-        return np.empty(0, dtype) if objects is None else getattr(objects, name)
-
-    def constant(text: str) -> np.ndarray:
-        return np.full(count, text, object)
-
-    spec = plan.model.spec
-    return column("geometry", object), {
-        "class_id": np.full(count, entry.value, np.int32),
-        "class_name": constant(entry.name),
-        "area_m2": column("area_m2", float),
-        "perimeter_m": column("perimeter_m", float),
-        "confidence_mean": column("confidence_mean", float),
-        "confidence_min": column("confidence_min", float),
-        "n_px": column("n_px", np.int64),
-        "touches_edge": column("touches_edge", bool),
-        "touches_nodata": column("touches_nodata", bool),
-        "scene": constant(plan.name),
-        "model": constant(f"{spec.name} {spec.version}"),
-        "run": constant(plan.key),
-    }
+def _count(files: MapFiles, summary: MapSummary, pool: Pool, progress: Progress) -> None:
+    """Count what a map holds that becomes no vectors."""
+    for part in pool.run(count_map, (BlockTask(files=files, window=window) for window in files.windows())):
+        summary.merge(part)
+        progress.advance(int(part.pixels.sum()))

@@ -10,7 +10,7 @@ Rgb = tuple[int, int, int]
 
 # As QGIS makes it; layers.f_geometry_column must be the real one, or the style is not found.
 _TABLE = """
-CREATE TABLE layer_styles (
+CREATE TABLE IF NOT EXISTS layer_styles (
     id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
     f_table_catalog TEXT(256),
     f_table_schema TEXT(256),
@@ -27,7 +27,7 @@ CREATE TABLE layer_styles (
 )
 """
 _CONTENTS = """
-INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id)
+INSERT OR IGNORE INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id)
 VALUES ('layer_styles', 'attributes', 'layer_styles', 'styles that QGIS draws the layers with', ?, 0)
 """
 _STYLE = """
@@ -66,7 +66,7 @@ class LayerStyle:
 
 
 def write_layer_styles(connection: sqlite3.Connection, styles: Iterable[LayerStyle], moment: str) -> None:
-    """Add the table of styles to a GeoPackage, each the default of its layer.
+    """Add the table of styles to a GeoPackage, each the default of its layer; a layer that has one keeps it.
 
     Parameters
     ----------
@@ -77,7 +77,10 @@ def write_layer_styles(connection: sqlite3.Connection, styles: Iterable[LayerSty
     """
     connection.execute(_TABLE)
     connection.execute(_CONTENTS, (moment,))
+    styled = {table for (table,) in connection.execute("SELECT f_table_name FROM layer_styles")}
     for style in styles:
+        if style.table in styled:
+            continue
         qml = style.qml or style_qml(style.kind, style.rgb)
         row = (style.table, style.column, style.name, qml, style.description, moment)
         connection.execute(_STYLE, row)

@@ -29,6 +29,14 @@ class MapSummary:
         self.pixels = np.zeros((VALUES, PERCENT), np.int64)
         self.area = np.zeros(VALUES)
 
+    def __getstate__(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Give what was counted; a summary that went to another process counts no more, but can be merged."""
+        return self.pixels, self.area
+
+    def __setstate__(self, state: tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]) -> None:
+        self._ground = None
+        self.pixels, self.area = state
+
     def add(self, window: Window, labels: npt.NDArray[np.uint8], confidence: npt.NDArray[np.uint8]) -> None:
         """Count a block.
 
@@ -44,6 +52,11 @@ class MapSummary:
         self.pixels += joint.reshape(VALUES, PERCENT)
         weights = self._pixel_areas(window)
         self.area += np.bincount(labels.ravel(), weights=weights.ravel(), minlength=VALUES)
+
+    def merge(self, other: "MapSummary") -> None:
+        """Count what another summary of the same map has counted; areas to the last bit only in the same order."""
+        self.pixels += other.pixels
+        self.area += other.area
 
     def count(self, value: int) -> int:
         """Give the number of pixels of a value."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from segflow.errors import SettingsError
 from segflow.segmentation.vectors.polygons import Block, PolygonTable, polygonise
 from segflow.segmentation.vectors.ragged import ends_of, portions
+from segflow.segmentation.vectors.rules import PolygonRules
 from segflow.tiling import Grid, Span, Window
 
 NODATA = 255
@@ -274,12 +275,12 @@ def test_only_the_wanted_classes() -> None:
     assert table.class_id.tolist() == [2]
 
 
-def test_small_objects_are_left_out_whole() -> None:
+def test_small_objects_go_to_their_neighbours_whole() -> None:
     labels = np.zeros((40, 40), np.uint8)
     labels[3:5, 3:5], labels[10:30, 10:30] = 1, 1
-    table = polygons_of(labels, 16, 16, min_area_m2=1000)
+    table = polygons_of(labels, 16, 16, rules=PolygonRules(min_area_m2=1000))
 
-    assert list(zip(table.class_id.tolist(), table.n_px.tolist(), strict=True)) == [(0, 1196), (1, 400)]
+    assert list(zip(table.class_id.tolist(), table.n_px.tolist(), strict=True)) == [(0, 1200), (1, 400)]
 
 
 def test_objects_leave_as_soon_as_they_are_complete() -> None:
@@ -307,9 +308,9 @@ def test_progress_counts_every_pixel() -> None:
 @given(rasters(side=24), sides, sides)
 @settings(max_examples=50)
 def test_simplified_neighbours_keep_their_edges(labels: Raster, height: int, width: int) -> None:
-    table = polygons_of(labels, height, width, simplify_px=1.5)
+    table = polygons_of(labels, height, width, rules=PolygonRules(simplify_px=1.5))
 
-    assert same(polygons_of(labels, simplify_px=1.5), table)
+    assert same(polygons_of(labels, rules=PolygonRules(simplify_px=1.5)), table)
     assert shapely.is_valid(table.geometry).all()
     assert shapely.coverage_is_valid(table.geometry)
     assert len(table) == len(polygons_of(labels))
@@ -317,7 +318,7 @@ def test_simplified_neighbours_keep_their_edges(labels: Raster, height: int, wid
 
 def test_simplification_leaves_the_outline_of_the_scene() -> None:
     labels = np.add.outer(np.arange(30), np.arange(40)).astype(np.uint8) // 16
-    exact, simpler = polygons_of(labels), polygons_of(labels, simplify_px=2)
+    exact, simpler = polygons_of(labels), polygons_of(labels, rules=PolygonRules(simplify_px=2))
 
     assert shapely.get_num_coordinates(simpler.geometry).sum() < shapely.get_num_coordinates(exact.geometry).sum() / 3
     assert shapely.area(simpler.geometry).sum() == pytest.approx(30 * 40 * 100)
@@ -342,4 +343,4 @@ def test_settings_that_make_no_sense() -> None:
     with pytest.raises(SettingsError, match="0 … 254"):
         polygons_of(RINGS, classes={NODATA})
     with pytest.raises(SettingsError, match="coordinate reference system"):
-        polygons_of(RINGS, grid=whole_pixels(RINGS), min_area_m2=5)
+        polygons_of(RINGS, grid=whole_pixels(RINGS), rules=PolygonRules(min_area_m2=5))

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from segflow.segmentation.vectors.components import Sides
 from segflow.segmentation.vectors.pieces import Pieces
 from segflow.segmentation.vectors.trails import follow
+from segflow.segmentation.vectors.words import NODE, Words, pack
 
 # Directions in clockwise order on the screen, so that the next one is a right turn.
 RIGHT, DOWN, LEFT, UP = range(4)
@@ -34,6 +35,7 @@ AHEAD = ((1, 0), (0, 1), (-1, 0), (0, -1))  # (column, row) step in each directi
 CORNER = ((0, 0), (1, 0), (1, 1), (0, 1))  # where an edge along a pixel starts; it ends where the next one starts
 NOWHERE = -1
 OPEN = -1  # a turn that other blocks decide
+MEETING = 3  # boundaries that make a corner a node
 
 
 Flat = NDArray[np.int32]  # corners as places in the row-major order of the block's corners
@@ -84,6 +86,7 @@ def trace_boundaries(
     wanted: NDArray[np.bool_],
     growing: NDArray[np.int16],
     inner: Sides,
+    origin: tuple[int, int] = (0, 0),
     *,
     nodes: bool = False,
 ) -> Pieces:
@@ -99,25 +102,30 @@ def trace_boundaries(
         (components,) int16 array: the class of components that other blocks may join, -1 for the others.
     inner
         The sides beyond which another block lies.
+    origin
+        Row and column of the block's first pixel.
     nodes
-        Keep the corners in which three or more boundaries meet, even on straight ones.
+        Keep the corners in which three or more boundaries meet, even on straight ones, and mark them;
+        those on sides that another block continues are left to the seams.
 
     Returns
     -------
-    Rings, and chains where other blocks decide how they go on; corners are counted from the block's
-    first pixel, owners are components.
+    Rings, and chains where other blocks decide how they go on; owners are components.
     """
     growing = np.append(growing, np.int16(NOWHERE))  # for the component NOWHERE
     field = _Field(padded=np.pad(ids, 1, constant_values=NOWHERE), growing=growing, nodes=nodes)
     edges = _all_edges(ids, wanted[ids], inner, field)
     trails = follow(_successors(edges, ids.shape, inner))
     heads, tails = trails.heads, trails.tails
+    words = _words(edges.start[trails.order], ids.shape, origin)
+    if nodes:
+        words |= _meetings(field.padded)[edges.start[trails.order]]
     return Pieces(
-        corners=_corners(edges.start[trails.order], ids.shape),
+        words=words,
         offsets=trails.offsets,
         owner=edges.owner[heads].astype(np.int64),
         closed=trails.closed,
-        end=_corners(edges.end[tails], ids.shape),
+        end=_words(edges.end[tails], ids.shape, origin),
         leaves=edges.direction[heads],
         arrives=edges.direction[tails],
     )
@@ -232,7 +240,16 @@ def _successors(edges: _Edges, shape: tuple[int, int], inner: Sides) -> NDArray[
     return np.where(ends, np.int32(NOWHERE), followed)
 
 
-def _corners(flat: Flat, shape: tuple[int, int]) -> NDArray[np.int32]:
-    """Give (n, 2) int32 array of (column, row)."""
+def _words(flat: Flat, shape: tuple[int, int], origin: tuple[int, int]) -> Words:
     row = flat // np.int32(shape[1] + 1)
-    return np.stack([flat - row * np.int32(shape[1] + 1), row], axis=1)
+    return pack(
+        np.stack([flat - row * np.int32(shape[1] + 1) + np.int32(origin[1]), row + np.int32(origin[0])], axis=1)
+    )
+
+
+def _meetings(padded: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Give NODE for the corners in which three or more boundaries meet, else 0: flat, one for each corner."""
+    across, down = padded[1:] != padded[:-1], padded[:, 1:] != padded[:, :-1]
+    count = across[:, :-1].astype(np.int8) + across[:, 1:] + down[:-1] + down[1:]
+    nodes: NDArray[np.int64] = (count >= MEETING).ravel() * np.int64(NODE)
+    return nodes

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from segflow.tiling import Window
+
 NODATA = 255  # in class and confidence rasters
 
 
@@ -24,6 +26,16 @@ class Sides:
     left: bool = False
     bottom: bool = False
     right: bool = False
+
+    @classmethod
+    def of(cls, window: Window, scene: Window) -> Self:
+        """Give the sides of a block that are not the scene's."""
+        return cls(
+            top=window.rows.start > scene.rows.start,
+            left=window.cols.start > scene.cols.start,
+            bottom=window.rows.stop < scene.rows.stop,
+            right=window.cols.stop < scene.cols.stop,
+        )
 
     def rim(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
         """Give the pixels that touch one of these sides: (height, width) bool array."""

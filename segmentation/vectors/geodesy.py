@@ -16,6 +16,7 @@ Snyder, Map Projections, USGS Professional Paper 1395 (1987), eq. 3-12 (q), 4-20
 plane, here of the authalic sphere).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -183,6 +184,14 @@ class Ground:
     def _azimuthal_areas(
         self, sine: Floats, longitude: Floats, offsets: NDArray[np.int64], centre: tuple[float, float]
     ) -> Floats:
+        x, y = self._azimuthal(sine, longitude, centre)
+        first = np.repeat(offsets[:-1], np.diff(offsets))
+        x, y = x - x[first], y - y[first]  # small numbers keep their digits
+        following = _following(offsets)
+        return np.abs(_sums(x * y[following] - x[following] * y, offsets)) * self._half_sphere
+
+    def _azimuthal(self, sine: Floats, longitude: Floats, centre: tuple[float, float]) -> tuple[Floats, Floats]:
+        """Give x and y in the azimuthal plane of a sphere of radius 1."""
         pole = self.ellipsoid.authalic(np.ones(1))
         sine0 = self.ellipsoid.authalic(np.sin([centre[1]])) / pole  # from here on sines of authalic latitudes
         sine = self.ellipsoid.authalic(sine) / pole
@@ -190,13 +199,56 @@ class Ground:
         east = longitude - centre[0]
         along = cosine * np.cos(east)
         k = np.sqrt(2 / (1 + sine0 * sine + cosine0 * along))
-        x, y = k * cosine * np.sin(east), k * (cosine0 * sine - sine0 * along)
-        first = np.repeat(offsets[:-1], np.diff(offsets))
-        x, y = x - x[first], y - y[first]  # small numbers keep their digits
-        following = _following(offsets)
-        radius2 = self.ellipsoid.semi_major**2 * pole[0] / 2  # of the authalic sphere
-        doubled = _sums(x * y[following] - x[following] * y, offsets)
-        return np.abs(doubled) * float(radius2 / 2)
+        return k * cosine * np.sin(east), k * (cosine0 * sine - sine0 * along)
+
+    @property
+    def _half_sphere(self) -> float:
+        """Half the squared radius of the authalic sphere [m²]."""
+        return float(self.ellipsoid.semi_major**2 * self.ellipsoid.authalic(np.ones(1))[0] / 4)
+
+    def measure_ring(self, pieces: Iterable[Points]) -> tuple[float, float]:
+        """Measure one ring that comes piece by piece, without its first corner repeated.
+
+        Returns
+        -------
+        Area without sign [m²] and length [m].
+        """
+        before = first = np.zeros((0, 2))
+        sums = np.zeros(3)
+        for piece in pieces:
+            first = first if len(first) else piece[:1].astype(np.float64)
+            path = np.concatenate([before, piece])
+            sums += self._integrate(path, first)
+            before = path[-1:]
+        turning, east, length = sums + self._integrate(np.concatenate([before, first]), first)
+        if self.centre is not None:
+            return abs(turning) * self._half_sphere, length
+        if abs(round(east / (2 * np.pi))) == 1:  # around a pole: what lies up to it
+            origin = self._origin(first)
+            turning -= 2 * (np.copysign(self.ellipsoid.authalic(np.ones(1))[0], origin) - origin) * east
+        return abs(turning) * self.ellipsoid.semi_major**2 / 4, length
+
+    def _origin(self, first: Points) -> float:
+        """Give the authalic function of a point's latitude."""
+        return float(self.ellipsoid.authalic(np.sin(self._geodetic(first.astype(np.float64))[1]))[0])
+
+    def _integrate(self, path: Points, first: Points) -> Floats:
+        """Integrate along a path: twice its area about `first`, how far east it goes, its length."""
+        points, offsets = self._densify(
+            path, _following(np.array([0, len(path)]), closed=False), np.array([0, len(path)])
+        )
+        longitude, latitude = self._geodetic(np.concatenate([points, first]))
+        sine, last = np.sin(latitude), len(points) - 1
+        following = _following(offsets, closed=False)
+        east = _turned(longitude[following] - longitude[:-1])
+        length = self.ellipsoid.chords(latitude[:-1], sine[:-1], east, following).sum()
+        if self.centre is None:
+            q = self.ellipsoid.authalic(sine)
+            q -= q[-1]
+            return np.array([((q[:-1] + q[following]) * east).sum(), east.sum(), length])
+        x, y = self._azimuthal(sine, longitude, self.centre)
+        x, y = x - x[-1], y - y[-1]
+        return np.array([(x[:last] * y[1:-1] - x[1:-1] * y[:last]).sum(), 0.0, length])
 
 
 def world(points: Points, transform: Affine) -> tuple[Floats, Floats]:

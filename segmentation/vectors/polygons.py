@@ -2,24 +2,31 @@
 
 The polygons are those of the whole raster, 4-connected, whatever the blocks: same corners, same
 order of corners, same numbers. Each block is traced on its own (`tracing`), what reaches its
-sides is joined (`seams`), rings of pixel corners become polygons in world coordinates (`tables`).
-Memory holds one row of blocks' boundaries and the objects that are still open.
+sides is joined (`seams`), rings of pixel corners become polygons in world coordinates (`finishing`).
+`segflow.flows.polygon_map` takes the same steps with many processes and a file for the corners.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
 
 from segflow.errors import SettingsError
+from segflow.segmentation.vectors.arcs import Shaping
 from segflow.segmentation.vectors.components import NODATA
+from segflow.segmentation.vectors.crossings import Traces, traces_of
+from segflow.segmentation.vectors.finishing import finish
 from segflow.segmentation.vectors.geodesy import Ground
+from segflow.segmentation.vectors.objects import StoredObjects
+from segflow.segmentation.vectors.regions import AreaUnits, RegionJoiner, find_regions
+from segflow.segmentation.vectors.rules import PolygonRules
 from segflow.segmentation.vectors.seams import Seams
-from segflow.segmentation.vectors.simplification import simplify
-from segflow.segmentation.vectors.tables import PolygonTable, build_polygons
-from segflow.segmentation.vectors.tracing import Block, Outlines, trace_block
+from segflow.segmentation.vectors.settling import search_band, settle
+from segflow.segmentation.vectors.sieve import Moved, moved, sieve
+from segflow.segmentation.vectors.tables import PolygonTable, build_table
+from segflow.segmentation.vectors.tracing import Block, TracedBlock, trace_block
+from segflow.segmentation.vectors.words import MemoryStore, Store, read_words
 from segflow.tiling import Grid
 
 __all__ = ["Block", "PolygonTable", "polygonise"]
@@ -30,11 +37,10 @@ def polygonise(
     *,
     grid: Grid,
     classes: Collection[int],
-    min_area_m2: float = 0.0,
-    simplify_px: float = 0.0,
+    rules: PolygonRules | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[PolygonTable]:
-    """Turn a class raster into polygons, 4-connected regions of one class.
+    """Turn a class raster whose polygons fit into memory into polygons, 4-connected regions of one class.
 
     Parameters
     ----------
@@ -44,11 +50,8 @@ def polygonise(
         The scene's grid.
     classes
         The classes to turn into polygons.
-    min_area_m2
-        Objects below this area are left out, whole objects only [m²].
-    simplify_px
-        Tolerance of a simplification in which neighbours keep their shared edges [px]; the outline
-        of the scene stays. With it, all polygons wait in memory for the last block.
+    rules
+        What the polygons are to be; None: pixel-exact, and all of them.
     progress
         Called with the number of pixels of each block that is done.
 
@@ -64,23 +67,31 @@ def polygonise(
     ValueError
         If the blocks are no grid in row-major order that covers the scene.
     """
-    ground = Ground.of(grid)
-    wanted = _wanted(classes)
-    if min_area_m2 > 0 and ground is None:
-        msg = "a smallest area in m² needs a scene with a coordinate reference system: leave --min-area out"
-        raise SettingsError(msg)
-    tables = (
-        _simplified(blocks, grid, wanted, simplify_px, progress)
-        if simplify_px > 0
-        else (build_polygons(outlines, grid, ground) for outlines in _outlines(blocks, grid, wanted, progress))
-    )
-    for table in tables:
-        large = table if min_area_m2 <= 0 else table.take(table.area_m2 >= min_area_m2)
-        if len(large):
-            yield large
+    rules = rules or PolygonRules()
+    wanted, ground, store = wanted_classes(classes), Ground.of(grid), MemoryStore()
+    if rules.sieves:
+        blocks, _ = sieve_blocks(list(blocks), grid, rules)
+    traced = _traced(blocks, grid, None if rules.shapes else wanted, progress)
+    found: Iterable[StoredObjects] = join_blocks(traced, grid=grid, store=store, nodes=rules.shapes)
+    shaping = None
+    if rules.shapes:
+        found = [StoredObjects.of(list(found))]
+        shaping = _settled(found[0], store, grid, rules)
+    for objects in found:
+        chosen = objects.take(wanted[objects.statistics.value])
+        if len(chosen):
+            words = read_words(store, chosen.place, chosen.count)
+            yield build_table(chosen, finish(words, chosen.count, grid, ground, shaping), grid)
 
 
-def _wanted(classes: Collection[int]) -> NDArray[np.bool_]:
+def wanted_classes(classes: Collection[int]) -> NDArray[np.bool_]:
+    """Give classes as a (256,) bool array.
+
+    Raises
+    ------
+    SettingsError
+        If a class is out of range.
+    """
     outside = [c for c in classes if not 0 <= c < NODATA]
     if outside:
         msg = f"classes of polygons must lie in 0 … {NODATA - 1}, got {outside[0]}"
@@ -90,36 +101,65 @@ def _wanted(classes: Collection[int]) -> NDArray[np.bool_]:
     return wanted
 
 
-def _outlines(
-    blocks: Iterable[Block],
-    grid: Grid,
-    wanted: NDArray[np.bool_],
-    progress: Callable[[int], None] | None,
-    *,
-    nodes: bool = False,
-) -> Iterator[Outlines]:
-    """Give all objects' rings: those inside a block at once, the others with the row of blocks that completes them."""
-    seams = Seams(grid.window, nodes=nodes)
-    for block in blocks:
-        traced = trace_block(block, scene=grid.window, wanted=wanted, nodes=nodes)
-        yield traced.whole
-        joined = seams.add(traced)
-        if joined is not None:
-            yield joined
-        if progress:
-            progress(block.window.size)
+def join_blocks(
+    traced: Iterable[TracedBlock], *, grid: Grid, store: Store, nodes: bool = False
+) -> Iterator[StoredObjects]:
+    """Join traced blocks: give objects as soon as their rings are complete, their corners in the store.
+
+    Raises
+    ------
+    ValueError
+        If the blocks are no grid in row-major order that covers the scene.
+    """
+    seams = Seams(grid.window, store, nodes=nodes)
+    for block in traced:
+        yield from seams.add(block)
     seams.check_complete()
 
 
-def _simplified(
-    blocks: Iterable[Block],
-    grid: Grid,
-    wanted: NDArray[np.bool_],
-    tolerance: float,
-    progress: Callable[[int], None] | None,
-) -> Iterator[PolygonTable]:
-    """Give all polygons, simplified beside those of nodata and of other classes: only so is every edge shared."""
-    pixels = replace(grid, transform=Affine.identity(), crs=None)
-    outlines = _outlines(blocks, grid, np.ones_like(wanted), progress, nodes=True)
-    table = PolygonTable.of(build_polygons(part, pixels, None) for part in outlines)
-    yield simplify(table, tolerance=tolerance, chosen=wanted[table.class_id], grid=grid)
+def sieve_blocks(blocks: list[Block], grid: Grid, rules: PolygonRules) -> tuple[list[Block], tuple[Moved, ...]]:
+    """Give blocks in which small objects and holes have gone to others, and what moved.
+
+    Raises
+    ------
+    SettingsError
+        If the grid has no CRS, and so no areas.
+    """
+    areas = AreaUnits.on(grid)
+    if areas is None:
+        msg = "a smallest area in m² needs a scene with a coordinate reference system: leave --min-area out"
+        raise SettingsError(msg)
+    joiner = RegionJoiner(grid.window)
+    ids = []
+    for block in blocks:
+        regions, of_pixel = find_regions(block, scene=grid.window, areas=areas)
+        joiner.add(regions)
+        ids.append(of_pixel)
+    graph, unit = joiner.finish(), areas.square_metres
+    value = sieve(graph, min_units=rules.min_area_m2 / unit, min_hole_units=rules.min_hole_m2 / unit)
+    sieved = [
+        replace(block, labels=value[graph.part(number)][of_pixel])
+        for number, (block, of_pixel) in enumerate(zip(blocks, ids, strict=True))
+    ]
+    return sieved, moved(graph.regions, value, unit)
+
+
+def _traced(
+    blocks: Iterable[Block], grid: Grid, wanted: NDArray[np.bool_] | None, progress: Callable[[int], None] | None
+) -> Iterator[TracedBlock]:
+    """Trace blocks; without `wanted` all classes and nodata, with the corners in which three boundaries meet."""
+    for block in blocks:
+        every = np.ones(256, bool) if wanted is None else wanted
+        yield trace_block(block, scene=grid.window, wanted=every, nodes=wanted is None)
+        if progress:
+            progress(block.window.size)
+
+
+def _settled(objects: StoredObjects, store: Store, grid: Grid, rules: PolygonRules) -> Shaping:
+    words = read_words(store, objects.place, objects.count)
+
+    def trace(shaping: Shaping) -> list[Traces]:
+        return [traces_of(words, shaping)]
+
+    shaping = Shaping.of(grid.window, rules)
+    return settle(shaping, store, trace, lambda bands: [search_band(store, band) for band in bands])

@@ -1,4 +1,4 @@
-"""Polygons with their fields, and how they are made of rings of pixel corners."""
+"""Polygons with their fields."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -8,10 +8,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from segflow.segmentation.vectors.geodesy import Ground, world
-from segflow.segmentation.vectors.pieces import Pieces, corner_key
-from segflow.segmentation.vectors.ragged import ends_of, portions, spread
-from segflow.segmentation.vectors.tracing import Outlines
+from segflow.segmentation.vectors.finishing import Finished
+from segflow.segmentation.vectors.objects import StoredObjects
+from segflow.segmentation.vectors.words import unpack
 from segflow.tiling import Grid
 
 
@@ -65,97 +64,22 @@ class PolygonTable:
         return table.take(np.lexsort((table.first_px, table.class_id)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rings:
-    """Rings in order: (n, 2) corners, (rings + 1,) offsets into them, (rings,) owners, and True for holes."""
-
-    corners: NDArray[np.int32]
-    offsets: NDArray[np.int64]
-    owner: NDArray[np.int64]
-    holes: NDArray[np.bool_]
-
-
-def build_polygons(outlines: Outlines, grid: Grid, ground: Ground | None) -> PolygonTable:
-    """Make polygons of objects whose boundaries are complete.
-
-    Parameters
-    ----------
-    outlines
-        Objects with rings only.
-    grid
-        The scene's grid; polygons lie in its world coordinates.
-    ground
-        What measures areas and perimeters; without it they are NaN.
-    """
-    rings = _in_order(outlines.pieces, reverse=grid.transform.determinant < 0)
-    n = len(outlines.statistics)
-    if ground is None:
-        area = perimeter = np.full(n, np.nan)
-    else:
-        areas, perimeters = ground.measure_rings(rings.corners, rings.offsets)
-        area = grouped(rings.owner, np.where(rings.holes, -areas, areas), n)
-        perimeter = grouped(rings.owner, perimeters, n)
-    stats = outlines.statistics
-    first = rings.corners[rings.offsets[:-1][~rings.holes]].astype(np.int64)
+def build_table(objects: StoredObjects, finished: Finished, grid: Grid) -> PolygonTable:
+    """Put objects and their polygons together."""
+    corner = unpack(objects.first).astype(np.int64)
+    stats = objects.statistics
+    data = finished.wkb.tobytes()
+    bounds = zip(finished.offsets[:-1].tolist(), finished.offsets[1:].tolist(), strict=True)
+    wkb = np.array([data[begin:end] for begin, end in bounds], object)
     return PolygonTable(
-        geometry=_polygons(rings, grid),
+        geometry=np.asarray(shapely.from_wkb(wkb), object),
         class_id=stats.value,
-        first_px=first[:, 1] * grid.width + first[:, 0],
+        first_px=corner[:, 1] * grid.width + corner[:, 0],
         n_px=stats.n_px,
         confidence_mean=stats.confidence_sum / stats.n_px / 100,
         confidence_min=stats.confidence_min / 100,
         touches_edge=stats.touches_edge,
         touches_nodata=stats.touches_nodata,
-        area_m2=area,
-        perimeter_m=perimeter,
+        area_m2=finished.area_m2,
+        perimeter_m=finished.perimeter_m,
     )
-
-
-def _in_order(rings: Pieces, *, reverse: bool) -> Rings:
-    """Put rings into the one order that depends on nothing but their corners.
-
-    Rings start at their upper left corner (the first in row-major order; a ring meets no corner
-    twice) and come by owner: its outline, then its holes by their first corners.
-    In `reverse` they are run through backwards, from the same corner.
-    """
-    lengths, starts = rings.lengths, rings.offsets[:-1]
-    lowest, turned = _first_corners(rings)
-    # Outlines run clockwise on the screen: from their upper left corner to the right, holes downwards.
-    x = rings.corners[:, 0]
-    holes = x[starts + (turned + 1) % np.maximum(lengths, 1)] == x[starts + turned]
-    order = np.lexsort((lowest, holes, rings.owner))
-    lengths, starts, turned = lengths[order], starts[order], turned[order]
-    offsets = ends_of(lengths)
-    corners = np.empty_like(rings.corners)
-    for some in portions(offsets):
-        place = spread(np.zeros_like(lengths[some]), lengths[some])
-        place = np.repeat(turned[some], lengths[some]) + (-place if reverse else place)
-        place %= np.repeat(lengths[some], lengths[some])
-        place += np.repeat(starts[some], lengths[some])
-        corners[offsets[some.start] : offsets[some.stop]] = rings.corners[place]
-    return Rings(corners=corners, offsets=offsets, owner=rings.owner[order], holes=holes[order])
-
-
-def _first_corners(rings: Pieces) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give the key of each ring's first corner in row-major order, and its place in the ring."""
-    lowest, turned = np.empty(len(rings), np.int64), np.empty(len(rings), np.int64)
-    for some in portions(rings.offsets):
-        offsets = rings.offsets[some.start : some.stop + 1]
-        key = corner_key(rings.corners[offsets[0] : offsets[-1]])
-        offsets = offsets - offsets[0]
-        lowest[some] = np.minimum.reduceat(key, offsets[:-1])
-        turned[some] = np.flatnonzero(key == np.repeat(lowest[some], np.diff(offsets))) - offsets[:-1]
-    return lowest, turned
-
-
-def _polygons(rings: Rings, grid: Grid) -> NDArray[np.object_]:
-    if not len(rings.owner):
-        return np.empty(0, object)
-    of_corner = np.repeat(np.arange(len(rings.owner)), np.diff(rings.offsets))
-    linear = np.asarray(shapely.linearrings(*world(rings.corners, grid.transform), indices=of_corner))
-    return np.asarray(shapely.polygons(linear, indices=rings.owner))
-
-
-def grouped(owner: NDArray[np.integer], values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """Add up the rings' values by owner, in the order of the rings: (count,) float64 array."""
-    return np.bincount(owner, weights=values, minlength=count).astype(np.float64)

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from segflow.segmentation.vectors.boundaries import trace_boundaries
 from segflow.segmentation.vectors.components import Sides, Statistics, find_components, mark
 from segflow.segmentation.vectors.pieces import Pieces
+from segflow.segmentation.vectors.rings import from_first_corners, sorted_rings
+from segflow.segmentation.vectors.words import Words
 from segflow.tiling import Window
 
 NO_PART = -1
@@ -49,11 +51,25 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlines:
-    """Objects with their boundaries; the pieces' owners are places in the statistics."""
+class Rings:
+    """Rings in canonical form, by owner and first corner.
 
-    pieces: Pieces
-    statistics: Statistics
+    Attributes
+    ----------
+    words
+        (n,) int64 array: their corners, each ring from its first one.
+    offsets
+        (rings + 1,) int64 array: ring i has the words ``offsets[i]:offsets[i + 1]``.
+    first
+        (rings,) int64 array: the first corners.
+    owner
+        (rings,) int64 array: numbers of the objects.
+    """
+
+    words: Words
+    offsets: NDArray[np.int64]
+    first: Words
+    owner: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,18 +98,21 @@ class TracedBlock:
         Where it lies in the scene.
     inner
         The sides beyond which another block lies.
-    whole
-        Objects that no other block continues.
-    parts
-        Parts of objects that reach an inner side.
+    whole, whole_rings
+        Objects that no other block continues, and their rings.
+    parts, part_rings, chains
+        Parts of objects that reach an inner side, their rings, and boundaries that other blocks continue.
     top, left, bottom, right
         The pixels along its sides; parts are counted as in `parts`.
     """
 
     window: Window
     inner: Sides
-    whole: Outlines
-    parts: Outlines
+    whole: Statistics
+    whole_rings: Rings
+    parts: Statistics
+    part_rings: Rings
+    chains: Pieces
     top: Rim
     left: Rim
     bottom: Rim
@@ -115,28 +134,30 @@ def trace_block(block: Block, *, scene: Window, wanted: NDArray[np.bool_], nodes
         Keep the corners in which three or more boundaries meet, even on straight ones.
     """
     rows, cols = block.window.rows, block.window.cols
-    inner = Sides(
-        top=rows.start > scene.rows.start,
-        left=cols.start > scene.cols.start,
-        bottom=rows.stop < scene.rows.stop,
-        right=cols.stop < scene.cols.stop,
-    )
+    inner = Sides.of(block.window, scene)
     found = find_components(block.labels, block.confidence, inner)
     chosen = wanted[found.statistics.value]
     reaching = mark(found.ids[inner.rim(block.labels.shape)], len(chosen)) & chosen
     growing = np.where(reaching, found.statistics.value, np.int16(-1))
-    pieces = trace_boundaries(found.ids, chosen, growing, inner, nodes=nodes).shift(rows.start, cols.start)
-    number = np.where(reaching, np.cumsum(reaching) - 1, NO_PART)
+    whole = chosen & ~reaching
+    number = np.where(reaching, np.cumsum(reaching), np.cumsum(whole)) - 1
+    origin = rows.start, cols.start
+    pieces = trace_boundaries(found.ids, chosen, growing, inner, origin, nodes=nodes)
+    chains = np.flatnonzero(~pieces.closed)
+    parts = np.where(reaching, number, NO_PART)
 
     def rim(side: tuple[slice | int, slice | int]) -> Rim:
-        return Rim(labels=block.labels[side].copy(), parts=number[found.ids[side]])
+        return Rim(labels=block.labels[side].copy(), parts=parts[found.ids[side]])
 
     everything = slice(None)
     return TracedBlock(
         window=block.window,
         inner=inner,
-        whole=_choose(pieces, found.statistics, chosen & ~reaching),
-        parts=_choose(pieces, found.statistics, reaching),
+        whole=found.statistics.take(whole),
+        whole_rings=_rings(pieces, number, whole),
+        parts=found.statistics.take(reaching),
+        part_rings=_rings(pieces, number, reaching),
+        chains=pieces.take(chains, number[pieces.owner[chains]]),
         top=rim((0, everything)),
         left=rim((everything, 0)),
         bottom=rim((-1, everything)),
@@ -144,7 +165,10 @@ def trace_block(block: Block, *, scene: Window, wanted: NDArray[np.bool_], nodes
     )
 
 
-def _choose(pieces: Pieces, statistics: Statistics, chosen: NDArray[np.bool_]) -> Outlines:
-    number = np.cumsum(chosen) - 1
-    which = np.flatnonzero(chosen[pieces.owner])
-    return Outlines(pieces=pieces.take(which, number[pieces.owner[which]]), statistics=statistics.take(chosen))
+def _rings(pieces: Pieces, number: NDArray[np.int64], chosen: NDArray[np.bool_]) -> Rings:
+    """Give the rings of the chosen components in canonical form and order."""
+    which = np.flatnonzero(pieces.closed & chosen[pieces.owner])
+    closed = pieces.take(which, number[pieces.owner[which]])
+    words, first = from_first_corners(closed.words, closed.offsets)
+    words, offsets, order = sorted_rings(words, closed.offsets, first, closed.owner)
+    return Rings(words=words, offsets=offsets, first=first[order], owner=closed.owner[order])

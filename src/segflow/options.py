@@ -50,10 +50,30 @@ Workers = Annotated[
 Scheduler = Annotated[
     str | None, _option("--scheduler", help="Address of a running Dask scheduler, tcp://host:8786.", panel="How")
 ]
-MinArea = Annotated[float | None, _option("--min-area", help="Drop polygons smaller than this [m²].", panel="Vectors")]
+MinArea = Annotated[
+    float | None,
+    _option(
+        "--min-area", help="Give objects smaller than this to the neighbour they border most [m²].", panel="Vectors"
+    ),
+]
+MinHole = Annotated[
+    float | None,
+    _option("--min-hole", help="Fill holes smaller than this, whatever lies in them [m²].", panel="Vectors"),
+]
 Simplify = Annotated[
     float | None,
-    _option("--simplify", help="Simplify shared edges by this tolerance [px]. [default: 0]", panel="Vectors"),
+    _option("--simplify", help="Simplify edges; shared ones stay shared, none moves farther [px].", panel="Vectors"),
+]
+Smooth = Annotated[
+    int | None, _option("--smooth", help="Round corners so many times; shared edges stay shared.", panel="Vectors")
+]
+MaxVertices = Annotated[
+    int | None,
+    _option("--max-vertices", help="Cut polygons with more corners along a grid. [default: whole]", panel="Vectors"),
+]
+MaxObjects = Annotated[
+    int | None,
+    _option("--max-objects", help="Stop at more objects, as noise has them. [default: 10,000,000]", panel="Vectors"),
 ]
 Classes = Annotated[str | None, _option("--classes", help="Classes to vectorise: forest,water.", panel="Vectors")]
 Vectors = Annotated[

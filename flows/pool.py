@@ -1,0 +1,104 @@
+"""Processes of this machine that work through tasks; results come in the order of the tasks.
+
+The process that asks works too: while the next result is not there, it takes the next task itself.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import TypeVar
+
+from segflow.errors import ClusterError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+AHEAD = 2  # tasks that wait at each process, so that none is ever idle
+DONE = 4  # results per process that may wait for those before them
+
+
+def cores() -> int:
+    """Give the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Pool:
+    """Processes to work in, this one among them; made by `open_pool`."""
+
+    def __init__(self, executor: ProcessPoolExecutor | None, others: int) -> None:
+        self._executor = executor
+        self._others = others
+
+    def run(self, call: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+        """Give the results of all tasks, in their order.
+
+        Raises
+        ------
+        ClusterError
+            If a process was killed.
+        """
+        if self._executor is None:
+            yield from map(call, tasks)
+            return
+        try:
+            yield from self._share(self._executor, call, iter(tasks))
+        except BrokenProcessPool as error:
+            msg = f"a worker process was killed ({error}): too little memory? use fewer --workers"
+            raise ClusterError(msg) from error
+
+    def _share(
+        self, executor: ProcessPoolExecutor, call: Callable[[Task], Result], waiting: Iterator[Task]
+    ) -> Iterator[Result]:
+        pending: deque[Future[Result]] = deque()
+        more = True
+        while more or pending:
+            running = sum(not future.done() for future in pending)
+            while more and running < AHEAD * self._others and len(pending) < DONE * (self._others + 1):
+                more = _submit(executor, call, waiting, pending)
+                running += more
+            if not pending:
+                break
+            if not pending[0].done() and more and len(pending) < DONE * (self._others + 1):
+                more = _do_here(call, waiting, pending)
+            else:
+                yield pending.popleft().result()
+
+
+def _submit(
+    executor: ProcessPoolExecutor,
+    call: Callable[[Task], Result],
+    waiting: Iterator[Task],
+    pending: "deque[Future[Result]]",
+) -> bool:
+    """Hand the next task to the others; False if there is none."""
+    for task in waiting:
+        pending.append(executor.submit(call, task))
+        return True
+    return False
+
+
+def _do_here(call: Callable[[Task], Result], waiting: Iterator[Task], pending: "deque[Future[Result]]") -> bool:
+    """Do the next task in this process; False if there is none."""
+    for task in waiting:
+        future: Future[Result] = Future()
+        pending.append(future)
+        future.set_result(call(task))
+        return True
+    return False
+
+
+@contextmanager
+def open_pool(processes: int) -> Iterator[Pool]:
+    """Open so many processes, this one among them."""
+    if processes <= 1:
+        yield Pool(None, 0)
+        return
+    executor = ProcessPoolExecutor(processes - 1, mp_context=get_context("spawn"))
+    try:
+        yield Pool(executor, processes - 1)
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
