@@ -109,9 +109,8 @@ def test_gaps_are_bridged_as_far_as_asked(angle: float, width: int, gap: float) 
 
 
 def test_ends_that_point_elsewhere_are_not_bridged() -> None:
-    corner = RoadNetwork(
-        lines=(LineString([(20, 50), (90, 50)]), LineString([(100, 60), (100, 130)])), shape=(150, 150)
-    )
+    first = LineString([(20, 50), (90, 50)])
+    corner = RoadNetwork(lines=(first, LineString([(100, 60), (100, 130)])), shape=(150, 150))
     beside = RoadNetwork(lines=(first, LineString([(100, 62), (180, 62)])), shape=(150, 200))
     over = RoadNetwork(
         lines=(LineString([(20, 50), (80, 50)]), LineString([(100, 50), (180, 50)]), LineString([(90, 5), (90, 95)])),

@@ -56,9 +56,7 @@ def test_thinning_is_that_of_scikit_image(mask: NDArray[np.bool_], iterations: i
 
 
 @given(masks, st.integers(1, 4), st.randoms())
-def test_thinning_looks_no_further_than_it_says(
-    mask: NDArray[np.bool_], iterations: int, random: st.DataObject
-) -> None:
+def test_thinning_looks_no_further_than_it_says(mask: NDArray[np.bool_], iterations: int, random: Random) -> None:
     height, width = mask.shape
     row, col = random.randrange(height), random.randrange(width)
     reach = REACH * iterations
