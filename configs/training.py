@@ -73,6 +73,8 @@ class TrainSettings:
         Name of a network and what its builder takes.
     margin, core
         Margin [px], None: as much as exact tiling needs; side of a tile's core [px].
+    weights
+        Weights for as much of the network as they fit: a .pt, .ckpt or .safetensors, or torchvision's name of some.
     start
         Name or path of the model to start from, of the same network and bands; None: random weights.
     epochs, chips_per_epoch, batch, chip, accumulate
@@ -139,6 +141,7 @@ class TrainSettings:
     arguments: dict[str, Any] = field(default_factory=dict)
     margin: Annotated[int, Field(ge=0)] | None = None
     core: Positive = 1024
+    weights: str | None = None
     start: str | None = None
     epochs: Positive = 40
     chips_per_epoch: Positive = 320
@@ -194,6 +197,9 @@ class TrainSettings:
             raise ValueError(msg)
         if self.gsd_range[0] > self.gsd or self.gsd > self.gsd_range[1]:
             msg = f"gsd_range {self.gsd_range} must hold gsd {self.gsd}"
+            raise ValueError(msg)
+        if self.start is not None and self.weights is not None:
+            msg = f"start {self.start} and weights {self.weights} cannot both be begun with: set one of them"
             raise ValueError(msg)
         self._check_loss()
 

@@ -11,6 +11,7 @@ from segflow import __version__
 from segflow.configs.training import TrainSettings
 from segflow.errors import ModelError, TrainingError
 from segflow.flows.models import ModelRef, find_model
+from segflow.flows.pretrained import start_from
 from segflow.flows.progress import Progress
 from segflow.io.models import read_model_file
 from segflow.segmentation.networks import Network, build_network
@@ -22,7 +23,7 @@ from segflow.segmentation.training.fine_tuning import adopt_weights, check_start
 from segflow.segmentation.training.loop import set_up
 
 # What may differ between two trainings that give the same weights, or is true on one machine only.
-_FREE = frozenset({"data", "out", "logs", "notes", "description", "licence", "version", "core", "margin"})
+_FREE = frozenset({"data", "out", "logs", "notes", "description", "licence", "version", "core"})
 _LOCAL = frozenset({"data", "out", "logs", "notes", "threads", "device", "start"})
 
 
@@ -54,13 +55,23 @@ def begin_network(settings: TrainSettings, progress: Progress) -> Beginning:
         If it cannot be built, or the other model does not fit.
     """
     set_up(settings.seed, settings.threads)
+    start = None if settings.start is None else find_model(settings.start)
+    if start is not None:
+        check_start(start.spec, architecture=settings.network, arguments=settings.arguments, bands=settings.bands)
     classes = len(settings.classes)
     network = build_network(settings.network, settings.arguments, in_channels=len(settings.bands), classes=classes)
+    if start is not None:
+        _adopt(network, start, classes, progress)
+    elif settings.weights is not None:
+        found = start_from(network, settings.weights)
+        fresh = (*found.missing, *found.mismatched)
+        progress.note(f"{settings.weights} gives {len(found.loaded)} weights, {len(fresh)} start at random")
     probe = probe_network(network, len(settings.bands))
-    if settings.start is None:
-        return Beginning(network=network, probe=probe, start=None)
-    start = find_model(settings.start)
-    check_start(start.spec, architecture=settings.network, arguments=settings.arguments, bands=settings.bands)
+    return Beginning(network=network, probe=probe, start=start)
+
+
+def _adopt(network: Network, start: ModelRef, classes: int, progress: Progress) -> None:
+    """Give a network the weights of a model, and say aloud which it could not have."""
     fresh = adopt_weights(network, read_model_file(start.path)[1], start.spec, classes=classes)
     progress.note(f"starts from the weights of {start.spec.name} {start.spec.version}")
     if fresh:
@@ -68,7 +79,6 @@ def begin_network(settings: TrainSettings, progress: Progress) -> Beginning:
             f"{start.spec.name} has {len(start.spec.classes)} classes, this model {classes}: "
             f"{', '.join(fresh)} start from random weights"
         )
-    return Beginning(network=network, probe=probe, start=start)
 
 
 def describe_model(settings: TrainSettings, beginning: Beginning, training: Sequence[Sample]) -> ModelSpec:
@@ -167,8 +177,9 @@ def _provenance(settings: TrainSettings, start: ModelRef | None, training: Seque
     """Give where the weights come from: all settings but local ones, what was learnt from, and the model before."""
     counts = count_labels(training, len(settings.classes))
     kept = {key: value for key, value in asdict(settings).items() if key not in _LOCAL}
-    labels = Path(settings.labels)
-    kept["labels"] = labels.name if labels.is_absolute() else settings.labels  # a folder is one machine's
+    for key in ("labels", "weights"):
+        if kept[key] is not None and Path(kept[key]).is_absolute():
+            kept[key] = Path(kept[key]).name  # a folder is one machine's
     found: dict[str, object] = {
         "segflow": __version__,
         "settings": kept,

@@ -70,6 +70,26 @@ def test_what_is_set_overrides_the_file(config: Path) -> None:
         ('classes: [{value: 0, name: x, colour: "red"}, {value: 1, name: y, colour: "#ffffff"}]', "classes"),
         ("classes: [{value: 0, nam: x}]", "classes"),
         ("name: a/b", "'name'"),
+        ("loss: {}", "loss names no term"),
+        ("loss: {mse: 1}", "'loss'"),
+        ("loss: {dice: 0}", "'loss'"),
+        ("loss: {dice: 1}\nloss_reduction: sum", "sums over pixels, which dice are not"),
+        ("loss: {dice: 1}\nlabel_smoothing: 0.1", "label_smoothing is part of cross-entropy"),
+        ("class_weights: [1, 2, 3]", "class_weights has 3 entries, but there are 2 classes"),
+        ("class_weights: heavy", "'class_weights'"),
+        ("optimiser: lion", "'optimiser'"),
+        ("schedule: step", "'schedule'"),
+        ("sampling: grid", "'sampling'"),
+        ("clip: 0", "'clip'"),
+        ("accumulate: 0", "'accumulate'"),
+        ("patience: 0", "'patience'"),
+        ("momentum: 1", "'momentum'"),
+        ("rotate: 90", "'rotate'"),
+        ("scale: 0.9", "'scale'"),
+        ("cutmix: 2", "'cutmix'"),
+        ("device: tpu", "'device'"),
+        ("mixed_precision: float64", "'mixed_precision'"),
+        ("start: a\nweights: b", "start a and weights b cannot both"),
     ],
 )
 def test_wrong_settings_are_named(config: Path, lines: str, says: str) -> None:
@@ -99,6 +119,20 @@ def test_missing_settings_are_named_at_once(config: Path) -> None:
     config.write_text("name: toy")
     with pytest.raises(SettingsError, match="settings are missing: bands, classes, gsd, gsd_range, out"):
         load_training(config, environment={})
+
+
+def test_logs_lie_beside_the_model_unless_one_says(config: Path) -> None:
+    assert load_training(config, ["out=models/a.safetensors"], environment={}).log_folder == Path("models/a.training")
+    assert load_training(config, ["logs=elsewhere"], environment={}).log_folder == Path("elsewhere")
+
+
+def test_halves_of_precision_are_named(config: Path) -> None:
+    found = [
+        load_training(config, [f"mixed_precision={value}"], environment={}).mixed_precision
+        for value in ("true", "false", "float16", "bfloat16")
+    ]
+
+    assert found == [True, False, "float16", "bfloat16"]
 
 
 @pytest.mark.parametrize("assign", ["epochs", "=3", "epochs=[", "epocs=3"])

@@ -1,5 +1,6 @@
 """Starting from the weights of another model instead of random ones."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +34,10 @@ def check_start(start: ModelSpec, *, architecture: str, arguments: Mapping[str, 
     for name in sorted(start.arguments.keys() | arguments.keys()):
         there, here = start.arguments.get(name), arguments.get(name)
         if _plain(there) != _plain(here):
-            msg = f"--from {start.name} was built with {name}: {there}, but `arguments` say {name}: {here}"
+            msg = (
+                f"--from {start.name} was built with {name}: {there}, but `arguments` say {name}: {here}; "
+                f"set arguments to {json.dumps(_plain(dict(start.arguments)))}"
+            )
             raise ModelError(msg)
 
 
