@@ -5,6 +5,7 @@
 #   make check    lint + types + test: what .ci/run runs
 #   make test-M   the tests marked M: slow, cluster, prefect, gpu, qgis (needs Debian's python3-qgis)
 #   make bench    measure speed and memory on this machine: docs/benchmarks.md
+#   make bench-models   train FCNs and U-Nets briefly on the same data and compare them: docs/benchmarks.md
 #   make lock     resolve the dependencies again, keeping the versions in requirements.lock where they fit
 
 PYTHON ?= python3
@@ -21,7 +22,7 @@ ifdef PIP_CERT
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
-.PHONY: demo test test-qgis check lint types bench docs lock format install clean
+.PHONY: demo test test-qgis check lint types bench bench-models docs lock format install clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -62,6 +63,9 @@ types: $(READY)
 
 bench: $(READY)
 	$(BIN)/python bench/table.py
+
+bench-models: $(READY)
+	$(BIN)/python bench/models.py
 
 docs: $(READY)
 	$(BIN)/python -m pytest -q tests/test_docs.py
