@@ -118,6 +118,17 @@ def find_map_regions(task: BlockTask) -> RegionBlock:
     return find_regions(_read(task), scene=task.files.grid.window, areas=_areas(task.files.grid))[0]
 
 
+def read_block(task: BlockTask) -> Block:
+    """Read one block."""
+    return _read(task)
+
+
+def list_values(task: BlockTask) -> list[int]:
+    """Give the values that one block of a class raster holds, nodata too."""
+    values: list[int] = np.unique(_pair(task.files).read_values(task.window)).tolist()
+    return values
+
+
 def finish_objects(task: ObjectsTask) -> Finished:
     """Make polygons of objects."""
     words = read_words(_spill(task.spill), task.place, task.count)

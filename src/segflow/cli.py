@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from segflow import __version__, cli_evaluate, cli_model, cli_monitor, cli_project, cli_train, options
+from segflow import __version__, cli_evaluate, cli_model, cli_monitor, cli_project, cli_train, cli_vectorize, options
 from segflow.errors import SegflowError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ app.command()(cli_train.train)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_evaluate.sample)
 app.command()(cli_monitor.monitor)
+app.command()(cli_vectorize.vectorize)
 
 
 def _version(wanted: bool) -> None:  # typer's signature
