@@ -19,6 +19,7 @@ _AVERAGED = re.compile(r"averag|ema|swa", re.IGNORECASE)  # what tools call the 
 # What torch.load raises on archives that are damaged, or hold what its weights_only refuses.
 _TROUBLES = (AttributeError, EOFError, LookupError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError)
 _OWN = "segflow"  # key of our part: segmentation/training/checkpoints.py
+_AUXILIARY = "aux_"  # heads that torchvision's networks have in training alone: aux_classifier
 _COUNTER = "num_batches_tracked"  # of training, which prediction ignores
 
 
@@ -92,7 +93,12 @@ def select_weights(found: Mapping[str, npt.NDArray[Any]], needed: Collection[str
         for prefix, own in _splits(name):
             score[prefix] = score.get(prefix, 0) + (own in wanted)
     best = max(score, key=lambda prefix: (score[prefix], bool(_AVERAGED.search(prefix)), -len(prefix)))
-    return {name[len(best) :]: np.asarray(found[name], np.float32) for name in names if name.startswith(best)}
+    chosen = {name[len(best) :]: found[name] for name in names if name.startswith(best)}
+    return {
+        name: np.asarray(array, np.float32)
+        for name, array in chosen.items()
+        if name in wanted or not name.startswith(_AUXILIARY)
+    }
 
 
 def _splits(name: str) -> Iterator[tuple[str, str]]:
