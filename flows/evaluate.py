@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segflow.errors import SceneError, SettingsError
-from segflow.flows.evaluation_map import BLOCK, ClassTable, MapToEvaluate, legend_of, values_in
+from segflow.flows.evaluation_map import BLOCK, ClassTable, MapToEvaluate, distinct, legend_of, values_in
 from segflow.flows.evaluation_result import Evaluation
 from segflow.flows.progress import Progress, stage
 from segflow.io.evaluation_picture import ErrorPicture
@@ -98,10 +98,11 @@ def evaluate_map(
     )
     counts, picture = AccuracyCounts(grid, options), ErrorPicture(grid)
     seen = 0  # reference pixels with a class, wherever the map has none
-    with ExitStack() as stack, stage(progress, "evaluate", grid.window.size):
+    with ExitStack() as stack:
         truth_reader, notes = stack.enter_context(_open_truth(reference, grid, settings, table))
         map_reader = stack.enter_context(open_classes(found.classes))
         sure = stack.enter_context(open_classes(found.confidence)) if found.confidence else None
+        stack.enter_context(stage(progress, "evaluate", grid.window.size))
         for core, read in _windows(grid, settings.block, options.halo):
             truth = table.number(truth_reader.read(read), f"reference {reference}", mapped=True)
             labels = table.number(map_reader.read(read), f"map {found.classes.path}", mapped=False)
@@ -112,6 +113,7 @@ def evaluate_map(
             seen += int(np.count_nonzero(truth[inner] != NODATA))
             progress.advance(core.size)
     _check_overlap(seen, counts, reference, found)
+    notes = (*notes, *_one_sided(counts, table, reference))
     return Evaluation.of(found, reference, table.legend, counts, notes, settings.seed), picture
 
 
@@ -142,7 +144,7 @@ def _reference_values(reference: str, grid: Grid, settings: EvaluateSettings) ->
     raw: set[int] = set()
     with open_reference(reference, grid, resample=settings.resample is not None) as raster:
         for core, _ in _windows(grid, settings.block, 0):
-            raw |= set(np.unique(raster.read(core)).tolist())
+            raw |= set(distinct(raster.read(core)))
     return {settings.class_values.get(str(value), value) for value in raw - {UNKNOWN}} - {NODATA}
 
 
@@ -192,6 +194,16 @@ def _check_overlap(seen: int, counts: AccuracyCounts, reference: str, found: Map
             f"map {found.classes.path} has no data where reference {reference} has a class: there is nothing to compare"
         )
         raise SceneError(msg)
+
+
+def _one_sided(counts: AccuracyCounts, table: ClassTable, reference: str) -> tuple[str, ...]:
+    """Warn of a reference that holds one class only: it cannot tell what the map invents."""
+    held = np.flatnonzero(counts.confusion.sum(1))
+    if len(held) > 1 or len(table.legend) == 1:
+        return ()
+    name = table.legend[int(held[0])].name
+    advice = "" if Path(reference).suffix.lower() in RASTERS else "; --background VALUE says what lies outside polygons"
+    return (f"the reference holds only {name!r}, so it cannot tell where the map wrongly shows it{advice}",)
 
 
 def _list(values: set[int]) -> str:

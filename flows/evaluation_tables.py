@@ -32,7 +32,7 @@ def cover_figures(found: Evaluation) -> tuple[tuple[str, str], ...]:
 
 def cover_tables(found: Evaluation) -> tuple[ReportTable, ...]:
     """Give the tables of an evaluation against a full reference."""
-    tables = [_class_table(found), _area_table(found)]
+    tables = [_class_table(found), _forgiving_table(found), _area_table(found)]
     if found.intervals is not None:
         tables.append(_interval_table(found.classes, found.intervals))
     tables.append(
@@ -131,23 +131,29 @@ def share(value: float) -> str:
 
 def _class_table(found: Evaluation) -> ReportTable:
     scores = found.scores
-    columns = [scores.iou, scores.f1, scores.precision, scores.recall, found.boundary.f1]
-    columns += [found.relaxed.f1, found.relaxed.precision, found.relaxed.recall]
-    rows = tuple(
-        (entry.name, *(share(column[index]) for column in columns)) for index, entry in enumerate(found.classes)
-    )
-    relaxed = f"({found.buffer:g} px)"
     return ReportTable(
         title="Classes",
-        columns=(
-            *("Class", "IoU", "F1", "Precision", "Recall", "Boundary F1"),
-            *(f"Relaxed F1 {relaxed}", "Relaxed precision", "Relaxed recall"),
-        ),
-        rows=rows,
+        columns=("Class", "IoU", "F1", "Precision", "Recall"),
+        rows=_per_class(found.classes, scores.iou, scores.f1, scores.precision, scores.recall),
         colours=_colours(found.classes),
-        caption=f"Boundary F1 forgives {found.tolerance:g} px at boundaries, relaxed scores {found.buffer:g} px "
-        "everywhere: they suit lines such as roads.",
     )
+
+
+def _forgiving_table(found: Evaluation) -> ReportTable:
+    parts = (found.boundary, found.relaxed)
+    columns = [column for part in parts for column in (part.f1, part.precision, part.recall)]
+    return ReportTable(
+        title="Boundaries and lines",
+        columns=("Class", "Boundary F1", "Precision", "Recall", "Relaxed F1", "Precision", "Recall"),
+        rows=_per_class(found.classes, *columns),
+        colours=_colours(found.classes),
+        caption=f"Boundary scores forgive {found.tolerance:g} px at boundaries between classes, relaxed scores "
+        f"{found.buffer:g} px everywhere: they suit lines such as roads.",
+    )
+
+
+def _per_class(classes: tuple[LegendEntry, ...], *columns: tuple[float, ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple((entry.name, *(share(column[i]) for column in columns)) for i, entry in enumerate(classes))
 
 
 def _area_table(found: Evaluation) -> ReportTable:

@@ -138,11 +138,15 @@ class AccuracyCounts:
         """Count pixels by their square, true and predicted class, and their areas."""
         classes = self.settings.classes
         known = (truth != NODATA) & (prediction != NODATA)
-        rows, cols = (np.arange(span.start, span.stop) // self.side for span in (core.rows, core.cols))
-        squares = (rows[:, None] * self._across + cols[None])[known]
+        first = (core.rows.start // self.side, core.cols.start // self.side)
+        rows = np.arange(core.rows.start, core.rows.stop) // self.side - first[0]
+        cols = np.arange(core.cols.start, core.cols.stop) // self.side - first[1]
+        down, across = int(rows[-1]) + 1, int(cols[-1]) + 1
+        squares = (rows[:, None] * across + cols[None])[known]
         places = (squares * classes + truth[known]) * classes + prediction[known]
-        held, counts = np.unique(places, return_counts=True)
-        self.blocks.reshape(-1)[held] += counts
+        counts = np.bincount(places, minlength=down * across * classes**2)
+        numbers = (np.arange(down)[:, None] + first[0]) * self._across + np.arange(across) + first[1]
+        self.blocks[numbers.ravel()] += counts.reshape(-1, classes, classes)
         blank = np.zeros(truth.shape, np.uint8)
         self.mapped.add(core, np.where(known, prediction, NODATA), blank)
         self.reference.add(core, np.where(known, truth, NODATA), blank)

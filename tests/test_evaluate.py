@@ -141,13 +141,13 @@ def test_class_names_are_no_markup(maps: tuple[Path, Path], tmp_path: Path) -> N
 
 
 def test_polygons_say_the_same_as_their_raster(maps: tuple[Path, Path], tmp_path: Path) -> None:
-    found = [
+    drawn = [
         (shapely.geometry.shape(outline_), int(value))
         for outline_, value in shapes(truth_array(), transform=NORTH_UP)
         if value != 255
     ]
     frame = geopandas.GeoDataFrame(
-        {"kind": [f"class {value}" for _, value in found]}, geometry=[shape for shape, _ in found], crs="EPSG:32720"
+        {"kind": [f"class {value}" for _, value in drawn]}, geometry=[shape for shape, _ in drawn], crs="EPSG:32720"
     )
     frame.to_file(tmp_path / "truth.gpkg")
     raster, _ = evaluate_map(MapToEvaluate.find(maps[0]), str(maps[1]), EvaluateSettings(), QUIET)
@@ -156,6 +156,12 @@ def test_polygons_say_the_same_as_their_raster(maps: tuple[Path, Path], tmp_path
 
     assert polygons.confusion == raster.confusion
     assert polygons.boundary == raster.boundary
+    assert polygons.notes == ()
+    frame[frame["kind"] == "class 1"].to_file(tmp_path / "one.gpkg")
+    for background, one_sided in ((255, True), (0, False)):
+        settings = EvaluateSettings(class_field="kind", background=background)
+        found, _ = evaluate_map(MapToEvaluate.find(maps[0]), str(tmp_path / "one.gpkg"), settings, QUIET)
+        assert any("--background" in note for note in found.notes) == one_sided
     with pytest.raises(SettingsError, match="--class-field"):
         evaluate_map(MapToEvaluate.find(maps[0]), str(tmp_path / "truth.gpkg"), EvaluateSettings(), QUIET)
 

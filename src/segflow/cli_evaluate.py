@@ -8,6 +8,8 @@ import typer
 
 from segflow import options
 
+_PIPE = 120  # columns where no terminal says how wide it is
+
 Map = Annotated[
     Path, typer.Argument(help="A class raster of any tool, or a folder of products, OUT/SCENE.", show_default=False)
 ]
@@ -131,4 +133,5 @@ def _print(title: str, columns: tuple[str, ...], rows: tuple[tuple[str, ...], ..
         drawn.add_column(name, justify="right" if index else "left")
     for row in rows:
         drawn.add_row(*row)
-    Console(markup=False, highlight=False).print(drawn)
+    console = Console(markup=False, highlight=False)
+    console.print(drawn, width=None if console.is_terminal else _PIPE)
