@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +11,10 @@ from segflow.configs.recipes import find_recipe, recipe_names
 from segflow.configs.training import TrainSettings, load_training
 from segflow.errors import SettingsError
 from segflow.flows.models import find_model
+from segflow.flows.new_model import begin_network
+from segflow.flows.progress import Silence
 from segflow.flows.train import make_recipe, train_model
+from segflow.io.models import read_model_file
 from segflow.segmentation.networks import build_network
 from segflow.segmentation.networks.presets import presets
 from segflow.segmentation.training.schedules import build_optimiser
@@ -140,3 +144,29 @@ def test_recipes_train_on_a_project(tmp_path, name, rate):
 
     assert spec.architecture == find_recipe(name)["network"]
     assert spec.metrics["test"]["mean_iou"] is not None
+
+
+def test_s2_each_stage_goes_on_from_the_one_before(tmp_path):
+    config = write_toy(tmp_path)
+    short = ["epochs=1", "chips_per_epoch=2", "chip=32", "learning_rate=1e-6", "arguments={width: 0.02}"]
+    first = train_model(load_training(config, short, recipe=PAPER[0], environment={}))
+    told = Notes()
+    second = begin_network(
+        load_training(config, [*short, f"weights={first}"], recipe=PAPER[1], environment={}), told
+    ).network.state_dict()
+    learnt = read_model_file(first)[1]
+    shared = [name for name in learnt if name in second and name != "upscore.weight"]
+
+    assert len(shared) == 32
+    assert all(np.array_equal(learnt[name], second[name].numpy()) for name in shared)
+    assert any("32 weights" in note for note in told.lines)
+
+
+class Notes(Silence):
+    """Remembers what is told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def note(self, message):
+        self.lines.append(message)
