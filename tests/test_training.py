@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from segflow.configs.training import load_training
-from segflow.errors import SceneError, TrainingError
+from segflow.errors import SceneError, SettingsError, TrainingError
 from segflow.flows.labelled import plan_split, read_samples
 from segflow.flows.models import find_model
 from segflow.flows.train import train_model
@@ -188,6 +188,11 @@ def test_pixels_that_are_no_numbers_name_their_chips(tmp_path: Path) -> None:
 def test_scenes_that_teach_nothing_are_refused(tmp_path: Path, samples: tuple[Sample, ...], says: str) -> None:
     with pytest.raises(TrainingError, match=says):
         learn(tmp_path, samples=samples)
+
+
+def test_float16_is_not_for_a_cpu(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="float16 is for GPUs"):
+        learn(tmp_path, replace(RECIPE, mixed_precision="float16"))
 
 
 @pytest.fixture

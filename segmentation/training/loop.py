@@ -20,6 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torchgeo.datasets import stack_samples
 
+from segflow.errors import SettingsError
 from segflow.segmentation.devices import choose_device
 from segflow.segmentation.training.atlas import Atlas, check_samples, count_labels
 from segflow.segmentation.training.checkpoints import (
@@ -95,10 +96,16 @@ def train_network(
 
     Raises
     ------
+    SettingsError
+        If the device is not there, or the precision is not for it.
     TrainingError
         If a scene is smaller than a chip, nothing has a label, the loss is not finite, or a
         resumed training is told or sees something else than it began with.
     """
+    device = choose_device(recipe.device)
+    if recipe.mixed_precision == "float16" and device.type == "cpu":
+        msg = "mixed_precision float16 is for GPUs: set it to bfloat16 or false, or choose another device"
+        raise SettingsError(msg)
     check_samples(samples, validation, recipe.chip)
     counts = count_labels(samples, task.classes)
     module = SegmentationModule(
@@ -115,13 +122,15 @@ def train_network(
         check_identity(begun["identity"], logs.identity, last)
         observer.resume(begun["epoch"])
     if begun is None or not _is_over(begun, recipe):
-        _fit(module, samples, recipe, logs, None if begun is None else last)
+        _fit(module, samples, logs, device, None if begun is None else last)
     best = read_checkpoint(logs.folder / BEST)
     return finish_network(network.cpu(), best["state_dict"], best["biases"])
 
 
-def _fit(module: SegmentationModule, samples: Sequence[Sample], recipe: Recipe, logs: Logs, last: Path | None) -> None:
-    atlas = Atlas(samples)
+def _fit(
+    module: SegmentationModule, samples: Sequence[Sample], logs: Logs, device: torch.device, last: Path | None
+) -> None:
+    atlas, recipe = Atlas(samples), module.recipe
     chips = DataLoader(
         atlas,
         batch_size=recipe.batch,
@@ -129,7 +138,6 @@ def _fit(module: SegmentationModule, samples: Sequence[Sample], recipe: Recipe, 
         collate_fn=stack_samples,
         generator=torch.Generator(),  # else it draws from the one that the epoch is seeded with
     )
-    device = choose_device(recipe.device)
     module.to(memory_format=torch.channels_last)
     with _quiet():
         trainer = pl.Trainer(
