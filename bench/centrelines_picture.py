@@ -1,11 +1,12 @@
 """Draw the picture of docs/centrelines.md: road labels of an aerial image, their centrelines and nodes on top.
 
-    python bench/centrelines_picture.py [--tile 23279080] [--row 300 --col 500] [--out docs/images/centrelines.png]
+    python bench/centrelines_picture.py [--tile 23279080] [--row 200 --col 650] [--out docs/images/centrelines.png]
 
 The image is shown in few shades of grey, so that lines stand out and the file stays small.
 """
 
 import argparse
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import shapely
 from affine import Affine
 from mosaic_scene import default_data
 from numpy.typing import NDArray
+from rasterio.errors import NotGeoreferencedWarning
 
 from segflow.segmentation.vectors.lines.centrelines import Block, LineTable, trace_centrelines
 from segflow.tiling import Grid
@@ -79,8 +81,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=default_data() / "roads-massachusetts")
     parser.add_argument("--tile", default="23279080")
-    parser.add_argument("--row", type=int, default=300)
-    parser.add_argument("--col", type=int, default=500)
+    parser.add_argument("--row", type=int, default=200)
+    parser.add_argument("--col", type=int, default=650)
     parser.add_argument("--size", type=int, nargs=2, default=(300, 400))
     parser.add_argument("--out", type=Path, default=Path("docs/images/centrelines.png"))
     chosen = parser.parse_args()
@@ -90,9 +92,12 @@ def main() -> None:
     place = np.s_[..., chosen.row : chosen.row + chosen.size[0], chosen.col : chosen.col + chosen.size[1]]
     corner = grid.transform @ Affine.translation(chosen.col, chosen.row)
     picture = draw(image[place], labels[0][place], table, corner)
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
     profile = {"driver": "PNG", "count": 3, "dtype": "uint8", "height": picture.shape[1], "width": picture.shape[2]}
-    with rasterio.open(chosen.out, "w", ZLEVEL=9, **profile) as target:
-        target.write(picture)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)  # it is a picture
+        with rasterio.open(chosen.out, "w", ZLEVEL=9, **profile) as target:
+            target.write(picture)
     print(f"{chosen.out}: {chosen.out.stat().st_size / 1000:.0f} kB, {len(table)} lines in the whole tile")
 
 

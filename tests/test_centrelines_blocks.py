@@ -175,6 +175,13 @@ def test_noise_ends() -> None:
     assert len(trace(labels)) > 100
 
 
+def test_more_lines_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segflow.segmentation.vectors.lines.centrelines.MOST", 1000)
+
+    with pytest.raises(SettingsError, match="class 1 has more than 1,000 pixels"):
+        trace(town(0).draw(5))
+
+
 def test_classes_keep_apart() -> None:
     labels = np.zeros((60, 100), np.uint8)
     labels[27:34, :50], labels[27:34, 50:] = 1, 2

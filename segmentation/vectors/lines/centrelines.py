@@ -11,7 +11,8 @@ The plan
 4. Spurs go, crossings that thinning tore apart are joined (`pruning`), gaps are bridged (`bridging`),
    lines are smoothed between their nodes (`shaping`) and measured (`table`).
 
-Memory holds the rows of one row of windows, and about 300 bytes for each pixel of the skeleton.
+Memory holds the rows of one row of windows, and about 400 bytes for each pixel of the skeleton: it grows with
+the length of the lines, not with the scene.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -35,6 +36,7 @@ from segflow.tiling import Grid, TileGrid
 
 __all__ = ["Block", "LineTable", "trace_centrelines"]
 
+MOST = 20_000_000  # pixels of a skeleton: 20,000 km of road at 1 m, and about 8 GB to trace it
 WINDOW = 1024  # px; smaller ones spend more on margins, larger ones leave the cache
 
 
@@ -106,7 +108,7 @@ def trace_centrelines(
     Raises
     ------
     SettingsError
-        If a class or a number is out of range.
+        If a class or a number is out of range, or a class has too many lines to trace them as one network.
     ValueError
         If the blocks are no grid in row-major order that covers the scene.
     """
@@ -147,7 +149,17 @@ def find_skeletons(
             part = find_skeleton(patch, value, reach)
             if part is not None:
                 found.append(part)
+                _check_size(value, sum(len(some) for some in found))
     return {value: Skeleton.of(found) for value, found in parts.items() if found}
+
+
+def _check_size(value: int, size: int) -> None:
+    if size > MOST:
+        msg = (
+            f"class {value} has more than {MOST:,} pixels along its middle lines, more than a network of lines has "
+            f"that can be traced at once: make polygons of it, or trace a part of the scene"
+        )
+        raise SettingsError(msg)
 
 
 def _lines(skeleton: Skeleton, value: int, grid: Grid, rules: Rules) -> LineTable:

@@ -143,12 +143,7 @@ class Network:
     def lines(self) -> Lines:
         """Follow the edges from node to node."""
         tails = self.ends.ravel()  # half-edge 2 e leaves the first end of edge e, 2 e + 1 the second
-        order = np.argsort(tails, kind="stable")
-        first = np.flatnonzero((self.degree == PASSING)[tails[order]])[::2]
-        one, other = order[first], order[first + 1]
-        successor = np.full(len(tails), -1, np.int32)
-        successor[one ^ 1], successor[other ^ 1] = other, one
-        trails = follow(successor)
+        trails = follow(_successors(tails, self.degree == PASSING))
         if not len(self):
             return Lines(half=trails.order.astype(np.int64), offsets=trails.offsets, start=tails, end=tails)
         half, offsets = _rings_from_lowest(trails.order.astype(np.int64), trails.offsets, trails.closed)
@@ -176,6 +171,15 @@ class Network:
         return replace(
             self, ends=np.stack([lines.start, lines.end], axis=1), path=along[inner], offsets=ends_of(per_line - 1)
         )
+
+
+def _successors(tails: Ints, passing: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Give the half-edge that follows each half-edge through a passing node; -1 where there is none."""
+    halves = np.flatnonzero(passing[tails]).astype(np.int32)
+    one, other = halves[np.argsort(tails[halves], kind="stable")].reshape(-1, 2).T
+    successor = np.full(len(tails), -1, np.int32)
+    successor[one ^ 1], successor[other ^ 1] = other, one
+    return successor
 
 
 def _rings_from_lowest(half: Ints, offsets: Ints, closed: NDArray[np.bool_]) -> tuple[Ints, Ints]:
