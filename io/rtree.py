@@ -50,9 +50,8 @@ def fill_rtree(connection: sqlite3.Connection, table: str, ids: NDArray[np.int64
         numbers = [ROOT] if root else list(range(number + 1, number + 1 + len(nodes)))
         number = numbers[-1]
         links = "parent" if depth else "rowid"
-        for own, node in zip(numbers, nodes, strict=True):
-            rows = ((child, own) for child in node["id"].tolist())
-            connection.executemany(f'INSERT INTO "{table}_{links}" VALUES (?, ?)', rows)  # noqa: S608
+        rows = ((child, own) for own, node in zip(numbers, nodes, strict=True) for child in node["id"].tolist())
+        connection.executemany(f'INSERT INTO "{table}_{links}" VALUES (?, ?)', rows)  # noqa: S608
         pairs = ((own, _node(node, depth if root else 0, size)) for own, node in zip(numbers, nodes, strict=True))
         connection.executemany(f'INSERT INTO "{table}_node" VALUES (?, ?)', pairs)  # noqa: S608
         if root:

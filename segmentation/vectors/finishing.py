@@ -150,7 +150,8 @@ def _cut(store: Store, place: int, count: int) -> "list[NDArray[np.int64]]":
     length = np.diff(begin, append=count)
     long = np.flatnonzero(length > LONG)
     cuts = np.flatnonzero(np.diff(begin // LONG)) + 1
-    return np.split(np.stack([begin, length], axis=1), np.unique(np.concatenate([cuts, long, long + 1])))
+    parts = np.split(np.stack([begin, length], axis=1), np.unique(np.concatenate([cuts, long, long + 1])))
+    return [part for part in parts if len(part)]
 
 
 def _finish_portion(store: Store, place: int, rings: NDArray[np.int64], grid: Grid, ground: Ground | None) -> _Portion:
