@@ -60,7 +60,7 @@ class VectorizeSettings:
     smooth: Annotated[int, Field(ge=0)] = 0
     max_vertices: Annotated[int, Field(ge=4)] | None = None
     max_objects: Annotated[int, Field(ge=1)] = 10_000_000
-    max_gap: Annotated[float, Field(ge=0)] | None = None
+    max_gap: Annotated[float, Field(ge=0)] = 0.0
     min_length: Annotated[float, Field(ge=0)] | None = None
     append: bool = False
     overwrite: bool = False

@@ -95,6 +95,7 @@ def write_catalogue(plan: RunPlan, rasters: RastersDone, contents: MapContents) 
         properties={
             RECORD: _record(plan, rasters).as_properties(),
             "segflow:classes": class_table(plan, contents.summary),
+            **moves(plan, contents),
         },
     )
     write_item(paths.item, item)
@@ -118,6 +119,19 @@ def class_table(plan: RunPlan, summary: MapSummary) -> list[dict[str, Any]]:
         }
         for value, name in named
     ]
+
+
+def moves(plan: RunPlan, contents: MapContents) -> dict[str, Any]:
+    """Give what small objects and holes moved from class to class in the vectors; nothing where nothing was asked."""
+    if not (plan.settings.min_area or plan.settings.min_hole):
+        return {}
+    names = {c.value: c.name for c in plan.model.spec.classes}
+    return {
+        "segflow:moved": [
+            {"from": names[m.source], "to": names[m.target], "pixels": m.pixels, "area_m2": _number(m.area_m2)}
+            for m in contents.moved
+        ]
+    }
 
 
 def _assets(plan: RunPlan) -> list[ItemAsset]:

@@ -13,6 +13,8 @@ from segflow.io.vector_files import VectorWriter
 from segflow.segmentation.vectors.lines.centrelines import LineTable, trace_centrelines
 from segflow.segmentation.vectors.tracing import Block
 
+SHORTEST = 10.0  # px; shorter networks are left out if nothing else is asked for
+
 
 def write_lines(
     writer: VectorWriter,
@@ -21,8 +23,8 @@ def write_lines(
     origin: Origin,
     pool: Pool,
     *,
-    max_gap_px: float | None,
-    min_length_px: float | None,
+    max_gap_px: float,
+    min_length_px: float,
     progress: Callable[[int], None],
     note: Callable[[str], None],
 ) -> dict[int, int]:
@@ -31,7 +33,7 @@ def write_lines(
     Parameters
     ----------
     max_gap_px, min_length_px
-        As in `trace_centrelines`; None: its own.
+        As in `trace_centrelines`.
     """
     by_code = {layer.code: layer for layer in layers}
 
@@ -42,10 +44,14 @@ def write_lines(
         name = by_code[code].layer.name
         note(f"{name}: {pixels:,} px lie in regions too wide for lines, which end there")
 
-    given = {"max_gap_px": max_gap_px, "min_length_px": min_length_px}
-    chosen = {name: value for name, value in given.items() if value is not None}
     table = trace_centrelines(
-        blocks(), grid=files.grid, classes=list(by_code), progress=progress, on_wide=wide, **chosen
+        blocks(),
+        grid=files.grid,
+        classes=list(by_code),
+        max_gap_px=max_gap_px,
+        min_length_px=min_length_px,
+        progress=progress,
+        on_wide=wide,
     )
     counts = {}
     for code, layer in by_code.items():

@@ -138,14 +138,17 @@ def finish_polygons(job: PolygonJob, found: PolygonMap, spill: SpillFile, pool: 
     if objects is None:
         return
     grid = job.files.grid
-    longest = LONG if found.shaping is None else np.inf  # what is simplified is taken whole
-    parts = list(_portions(objects, longest))
-    tasks = (_task(job, objects, part, spill, found.shaping) for part in parts if objects.count[part.start] <= longest)
+    whole = found.shaping is not None or job.rules.max_vertices is not None  # what is simplified or cut
+    longest = np.inf if whole else LONG
+    slices = list(_portions(objects, longest))
+    tasks = (_task(job, objects, part, spill, found.shaping) for part in slices if objects.count[part.start] <= longest)
     done = pool.run(finish_objects, tasks)
-    for part in parts:
+    for part in slices:
         some = objects.take(np.arange(part.start, part.stop))
         if some.count[0] <= longest:
-            yield PolygonPortion(objects=some, finished=next(done))
+            finished = next(done)
+            parts = some if finished.parts is None else some.take(finished.parts.owner)
+            yield PolygonPortion(objects=parts, finished=finished)
         else:
             long = finish_long(spill, int(some.place[0]), int(some.count[0]), grid, Ground.of(grid))
             yield PolygonPortion(objects=some, finished=long)
@@ -174,6 +177,7 @@ def _task(
         place=objects.place[part],
         count=objects.count[part],
         shaping=shaping,
+        max_vertices=job.rules.max_vertices,
     )
 
 

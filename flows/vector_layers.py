@@ -1,6 +1,6 @@
 """Polygons on their way into a file: one layer per class, with the fields that every product has."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,7 +12,7 @@ from segflow.io.geopackage import VectorLayer
 from segflow.io.spill import SpillFile
 from segflow.io.vector_files import VectorWriter
 from segflow.segmentation.vectors.components import Statistics
-from segflow.segmentation.vectors.finishing import FinishedLong
+from segflow.segmentation.vectors.finishing import Finished, FinishedLong
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +77,12 @@ class LayerWriting:
 
     def _write(self, layer: ClassLayer, portion: PolygonPortion) -> None:
         done = portion.finished
-        fields = self._fields(
-            layer, portion.objects.statistics, np.atleast_1d(done.area_m2), np.atleast_1d(done.perimeter_m)
-        )
+        statistics = portion.objects.statistics
+        n_px = statistics.n_px
+        if isinstance(done, Finished) and done.parts is not None:
+            n_px = np.where(done.parts.n_px > 0, done.parts.n_px, n_px)
+        fields = self._fields(layer, statistics, np.atleast_1d(done.area_m2), np.atleast_1d(done.perimeter_m))
+        fields["n_px"] = n_px
         if isinstance(done, FinishedLong):
             place = done.place
             feature = LargeFeature(
@@ -110,7 +113,7 @@ class LayerWriting:
 
     def _fields(
         self, layer: ClassLayer, stats: Statistics, area: NDArray[np.float64], perimeter: NDArray[np.float64]
-    ) -> Mapping[str, NDArray[np.generic]]:
+    ) -> dict[str, NDArray[np.generic]]:
         count = len(stats)
         mean = stats.confidence_sum / np.maximum(stats.n_px, 1) / 100
         unknown = np.full(count, np.nan)

@@ -68,13 +68,14 @@ class BlockDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectsTask:
-    """Objects to shape or finish: where their corners lie in the spill file, their grid, how boundaries change."""
+    """Objects to shape or finish: where their corners lie in the spill file, their grid, what they are to be."""
 
     spill: Path
     grid: Grid
     place: NDArray[np.int64]
     count: NDArray[np.int64]
     shaping: Shaping | None = None
+    max_vertices: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +133,7 @@ def list_values(task: BlockTask) -> list[int]:
 def finish_objects(task: ObjectsTask) -> Finished:
     """Make polygons of objects."""
     words = read_words(_spill(task.spill), task.place, task.count)
-    return finish(words, task.count, task.grid, _ground(task.grid), task.shaping)
+    return finish(words, task.count, task.grid, _ground(task.grid), task.shaping, task.max_vertices)
 
 
 def trace_objects(task: ObjectsTask) -> Traces:

@@ -12,7 +12,6 @@ import numpy as np
 
 from segflow.configs.vectors import VectorizeSettings
 from segflow.errors import OutputExistsError, SceneMismatchError, SettingsError
-from segflow.flows.line_layers import write_lines
 from segflow.flows.polygon_map import PolygonJob, PolygonMap, finish_polygons, trace_polygons
 from segflow.flows.pool import Pool, cores, open_pool
 from segflow.flows.progress import Progress, Silence, stage
@@ -129,6 +128,8 @@ def _write(plan: _Plan, settings: VectorizeSettings, pool: Pool, progress: Progr
             found = trace_polygons(job, spill, pool, progress)
             counts = LayerWriting(writer, spill, origin).write(plan.polygons, finish_polygons(job, found, spill, pool))
         if plan.lines:
+            from segflow.flows.line_layers import SHORTEST, write_lines  # noqa: PLC0415  # brings skimage, for lines alone
+
             side = _pixel_m(plan)
             counts |= write_lines(
                 writer,
@@ -136,8 +137,8 @@ def _write(plan: _Plan, settings: VectorizeSettings, pool: Pool, progress: Progr
                 plan.lines,
                 origin,
                 pool,
-                max_gap_px=None if settings.max_gap is None else settings.max_gap / side,
-                min_length_px=None if settings.min_length is None else settings.min_length / side,
+                max_gap_px=settings.max_gap / side,
+                min_length_px=SHORTEST if settings.min_length is None else settings.min_length / side,
                 progress=progress.advance,
                 note=progress.note,
             )
@@ -267,4 +268,4 @@ def _pixel_m(plan: _Plan) -> float:
         return 1.0
     col, row = plan.files.grid.width / 2, plan.files.grid.height / 2
     corners = np.array([[col, row], [col + 1, row], [col + 1, row + 1], [col, row + 1]])
-    return float(ground.measure_rings(corners, np.array([0, 4]))[0][0]) ** 0.5
+    return float(np.sqrt(ground.measure_rings(corners, np.array([0, 4]))[0][0]))

@@ -12,7 +12,7 @@ from segflow.flows.vector_tasks import BlockTask, close_files, count_map
 from segflow.io.geopackage import VectorLayer
 from segflow.io.maps import MapFiles
 from segflow.io.spill import SpillFile
-from segflow.io.vector_files import open_vectors
+from segflow.io.vector_files import VectorWriter, open_vectors
 from segflow.segmentation.spec import ClassSpec
 from segflow.segmentation.summary import MapSummary
 from segflow.segmentation.vectors.rules import PolygonRules
@@ -55,7 +55,7 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
     files = MapFiles(classes=paths.classes, confidence=paths.confidence, grid=plan.scene.grid)
     classes = vector_classes(plan)
     rules = polygon_rules(settings)
-    passes = 2 if classes and rules.sieves else 1
+    passes = 1 + (bool(classes) and rules.sieves) + any(c.geometry == "line" for c in classes)
     blocks = sum(1 for _ in files.windows())
     processes = min(max(settings.workers, cores()), 1 + blocks // BLOCKS_PER_PROCESS)
     try:
@@ -63,7 +63,8 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
             if not classes:
                 _count(files, summary, pool, progress)
                 return MapContents(summary=summary, objects={})
-            job = PolygonJob(files=files, classes=frozenset(c.value for c in classes), rules=rules)
+            shapes = frozenset(c.value for c in classes if c.geometry != "line")
+            job = PolygonJob(files=files, classes=shapes, rules=rules)
             with SpillFile(paths.vectors) as spill:
                 found = trace_polygons(job, spill, pool, progress, summary)
                 origin = Origin(
@@ -71,7 +72,11 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
                 )
                 with open_vectors(paths.vectors, plan.scene.grid.crs) as writer:
                     portions = finish_polygons(job, found, spill, pool)
-                    counts = LayerWriting(writer, spill, origin).write(_layers(plan, classes), portions)
+                    layers = _layers(plan, classes)
+                    polygons = [layer for layer in layers if layer.layer.geometry_type == "Polygon"]
+                    counts = LayerWriting(writer, spill, origin).write(polygons, portions)
+                    if lines := [layer for layer in layers if layer not in polygons]:
+                        counts |= _write_lines(writer, files, lines, origin, pool, progress)
     finally:
         close_files()
     return MapContents(summary=summary, objects=counts, moved=found.moved)
@@ -93,14 +98,14 @@ def polygon_rules(settings: RunSettings) -> PolygonRules:
 
 
 def vector_classes(plan: RunPlan) -> tuple[ClassSpec, ...]:
-    """Give the classes that become layers: those asked for, else all polygons; none without vectors."""
+    """Give the classes that become layers: those asked for, else all polygons and lines; none without vectors."""
     if not plan.settings.vectors:
         return ()
     wanted = plan.settings.classes
     return tuple(
         entry
         for entry in plan.model.spec.classes
-        if (entry.geometry == "polygon" if wanted is None else entry.name in wanted)
+        if (entry.geometry != "none" if wanted is None else entry.name in wanted)
     )
 
 
@@ -111,13 +116,36 @@ def _layers(plan: RunPlan, classes: tuple[ClassSpec, ...]) -> list[ClassLayer]:
             value=entry.value,
             layer=VectorLayer(
                 name=entry.name,
-                geometry_type="Polygon",
+                geometry_type="LineString" if entry.geometry == "line" else "Polygon",
                 rgb=entry.rgb,
                 description=f"{entry.name} in {plan.name}, mapped by {plan.model.spec.name}",
             ),
         )
         for entry in classes
     ]
+
+
+def _write_lines(
+    writer: VectorWriter,
+    files: MapFiles,
+    layers: list[ClassLayer],
+    origin: Origin,
+    pool: Pool,
+    progress: Progress,
+) -> dict[int, int]:
+    from segflow.flows.line_layers import SHORTEST, write_lines  # noqa: PLC0415  # brings skimage, for lines alone
+
+    return write_lines(
+        writer,
+        files,
+        layers,
+        origin,
+        pool,
+        max_gap_px=0.0,
+        min_length_px=SHORTEST,
+        progress=progress.advance,
+        note=progress.note,
+    )
 
 
 def _count(files: MapFiles, summary: MapSummary, pool: Pool, progress: Progress) -> None:

@@ -326,3 +326,22 @@ def test_results_come_in_order() -> None:
 def test_a_killed_process_is_one_line() -> None:
     with pytest.raises(ClusterError, match="worker process was killed"), open_pool(2) as pool:
         list(pool.run(die, [1]))
+
+
+def test_long_polygons_are_cut_along_the_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("segflow.segmentation.vectors.cutting.GRID", 64)
+    labels = patches(200, 2)
+    path = write_raster(tmp_path / "a.tif", labels, nodata=NODATA)
+    whole = read(run(path, out=str(tmp_path / "whole.gpkg")).path)
+    cut = read(run(path, out=str(tmp_path / "cut.gpkg"), max_vertices=300).path)
+    geometry = np.concatenate([layer[0] for layer in cut.values()])
+    lines = (shapely.bounds(geometry)[:, 0] - 300_000) % 640 == 0
+
+    assert shapely.get_num_coordinates(geometry).max() <= 1500
+    assert len(geometry) > sum(len(layer[0]) for layer in whole.values())
+    assert shapely.is_valid(geometry).all()
+    assert lines.any()
+    assert (burnt(cut, labels.shape) == labels).all()
+    for name, (_, fields) in whole.items():
+        assert fields["n_px"].sum() == cut[name][1]["n_px"].sum()
+        assert fields["area_m2"].sum() == pytest.approx(cut[name][1]["area_m2"].sum(), rel=1e-6)

@@ -5,12 +5,13 @@ that all of them read.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segflow.segmentation.vectors.arcs import Shaping, shape
+from segflow.segmentation.vectors.cutting import cut_polygons
 from segflow.segmentation.vectors.encoding import POINT, encode_polygons, encode_rings, polygon_headers
 from segflow.segmentation.vectors.geodesy import Ground, world
 from segflow.segmentation.vectors.ragged import ends_of, spread
@@ -18,6 +19,22 @@ from segflow.segmentation.vectors.words import START, Store, Words, unpack
 from segflow.tiling import Grid
 
 LONG = 2**19  # words; longer objects are finished piece by piece
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Which polygons are parts of objects that were cut.
+
+    Attributes
+    ----------
+    owner
+        (n,) int64 array: the object of each polygon.
+    n_px
+        (n,) int64 array: its number of pixels where it is a part, else 0.
+    """
+
+    owner: NDArray[np.int64]
+    n_px: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +51,8 @@ class Finished:
         (n, 4) float64 array: least x and y, largest x and y.
     area_m2, perimeter_m
         (n,) float64 arrays: on the ellipsoid [m², m]; NaN without a CRS.
+    parts
+        Where objects were cut; None: one polygon for each object.
     """
 
     wkb: NDArray[np.uint8]
@@ -41,21 +60,32 @@ class Finished:
     boxes: NDArray[np.float64]
     area_m2: NDArray[np.float64]
     perimeter_m: NDArray[np.float64]
+    parts: Parts | None = None
 
 
 def finish(
-    words: Words, counts: NDArray[np.int64], grid: Grid, ground: Ground | None, shaping: Shaping | None = None
+    words: Words,
+    counts: NDArray[np.int64],
+    grid: Grid,
+    ground: Ground | None,
+    shaping: Shaping | None = None,
+    max_vertices: int | None = None,
 ) -> Finished:
-    """Make polygons of the words of objects; with `shaping` simplified and smoothed ones."""
+    """Make polygons of the words of objects: with `shaping` simplified and smoothed ones, cut if they are too long."""
     rings = np.append(np.flatnonzero(words & START), len(words)).astype(np.int64)
     polygons = np.searchsorted(rings, ends_of(counts))
     corners = unpack(words).astype(np.float64)
     if shaping is not None and len(words):
         shaped = shape(words, shaping)
         corners, rings = shaped.points, shaped.rings
+    parts = None
+    if max_vertices is not None and (np.diff(rings[polygons]) > max_vertices).any():
+        cut = cut_polygons(corners, rings, polygons, max_vertices)
+        corners, rings, polygons, parts = cut.points, cut.rings, cut.polygons, Parts(owner=cut.owner, n_px=cut.n_px)
     if grid.transform.determinant < 0:
         corners = backwards(corners, rings)
-    return finish_rings(corners, rings, polygons, grid, ground)
+    finished = finish_rings(corners, rings, polygons, grid, ground)
+    return finished if parts is None else replace(finished, parts=parts)
 
 
 def finish_rings(
