@@ -2,13 +2,46 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+GeometryType = Literal["Polygon", "MultiPolygon", "LineString"]
+KINDS: dict[str, Literal["fill", "line"]] = {"Polygon": "fill", "MultiPolygon": "fill", "LineString": "line"}
+
 Fields = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VectorLayer:
+    """One layer of a vector file.
+
+    Attributes
+    ----------
+    name
+        Shown name; the table is named alike, see `table_name`.
+    geometry_type
+        Of all its features.
+    rgb
+        Colour it is drawn in, each 0–255.
+    description
+        One line about it.
+    qml
+        Its style as QGIS writes it; None: one colour.
+    """
+
+    name: str
+    geometry_type: GeometryType
+    rgb: tuple[int, int, int]
+    description: str = ""
+    qml: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.geometry_type not in KINDS:
+            msg = f"layer {self.name}: geometry type must be one of {tuple(KINDS)}, got {self.geometry_type!r}"
+            raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

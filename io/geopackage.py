@@ -5,7 +5,6 @@ R-tree packed at the end, and geometries of any size written piece by piece.
 """
 
 import os
-import re
 import shutil
 import sqlite3
 import zlib
@@ -14,7 +13,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Self
 
 import numpy as np
 import shapely
@@ -22,51 +21,16 @@ from numpy.typing import NDArray
 
 from segflow.errors import DamagedError, OutputError, SegflowError
 from segflow.io import gpkg_schema
-from segflow.io.features import FeatureBatch, Fields, LargeFeature
+from segflow.io.features import KINDS, FeatureBatch, Fields, LargeFeature, VectorLayer
 from segflow.io.files import replace_file
+from segflow.io.gpkg_rows import PIECE, blobs, column_type, column_values, headers, read_back, table_name
 from segflow.io.gpkg_schema import COLUMN, LayerTable
 from segflow.io.layer_styles import LayerStyle, write_layer_styles
 from segflow.io.rtree import fill_rtree
 
-GeometryType = Literal["Polygon", "MultiPolygon", "LineString"]
+__all__ = ["GeoPackageWriter", "VectorLayer", "table_name"]
 
 MOMENT = "2000-01-01T00:00:00.000Z"  # GeoPackage asks for a time of change; equal runs give equal bytes
-PIECE = 2**23  # bytes of a large geometry that are copied at once
-
-_KINDS: dict[str, Literal["fill", "line"]] = {"Polygon": "fill", "MultiPolygon": "fill", "LineString": "line"}
-_RESERVED = re.compile(r"^(gpkg|rtree|sqlite|layer_styles)", re.IGNORECASE)
-_HEADER = np.dtype([("magic", "S2"), ("version", "u1"), ("flags", "u1"), ("srs", "<i4"), ("box", "<f8", 4)])
-_FLAGS = 0b11  # little endian, with an envelope of x and y
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VectorLayer:
-    """One layer of a GeoPackage.
-
-    Attributes
-    ----------
-    name
-        Shown name; the table is named alike, see `table_name`.
-    geometry_type
-        Of all its features.
-    rgb
-        Colour it is drawn in, each 0–255.
-    description
-        One line about it.
-    qml
-        Its style as QGIS writes it; None: one colour.
-    """
-
-    name: str
-    geometry_type: GeometryType
-    rgb: tuple[int, int, int]
-    description: str = ""
-    qml: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.geometry_type not in _KINDS:
-            msg = f"layer {self.name}: geometry type must be one of {tuple(_KINDS)}, got {self.geometry_type!r}"
-            raise ValueError(msg)
 
 
 @dataclass(slots=True)
@@ -171,10 +135,10 @@ class GeoPackageWriter:
             raise ValueError(msg)
         with self._errors():
             known = self._open_layer(layer, batch.fields)
-            columns = [_values(values) for values in batch.fields.values()]
+            columns = [column_values(values) for values in batch.fields.values()]
             rows = zip(
                 range(known.first + known.count, known.first + known.count + len(batch)),
-                self._blobs(batch),
+                blobs(batch, self._srs),
                 *columns,
                 strict=True,
             )
@@ -189,8 +153,8 @@ class GeoPackageWriter:
         with self._errors():
             known = self._open_layer(layer, feature.fields)
             number = known.first + known.count
-            header = self._headers(feature.box[None])
-            columns = [_values(values)[0] for values in feature.fields.values()]
+            header = headers(feature.box[None], self._srs)
+            columns = [column_values(values)[0] for values in feature.fields.values()]
             marks = ", ".join("?" * len(columns))
             self._connection.execute(
                 f'INSERT INTO "{known.table}" VALUES (?, zeroblob(?), {marks})',  # noqa: S608
@@ -209,7 +173,7 @@ class GeoPackageWriter:
         """Give what a layer holds; make it if it is new."""
         if layer in self._layers:
             return self._layers[layer]
-        columns = {name: _kind(values) for name, values in fields.items()}
+        columns = {name: column_type(values) for name, values in fields.items()}
         known = self._take_up(layer, columns) or self._create(layer, columns)
         gpkg_schema.drop_triggers(self._connection, known.table)
         self._layers[layer] = known
@@ -250,25 +214,6 @@ class GeoPackageWriter:
         last = self._connection.execute(f'SELECT COALESCE(MAX(fid), 0) FROM "{table}"').fetchone()[0]  # noqa: S608
         return _Layer(table=table, columns=columns, first=last + 1)
 
-    def _blobs(self, batch: FeatureBatch) -> Iterator[bytes]:
-        """Give the geometries as a GeoPackage holds them."""
-        headers, data, size = self._headers(batch.boxes), batch.wkb.data, _HEADER.itemsize
-        offsets = batch.offsets.tolist()
-        for number in range(len(batch)):
-            yield headers[number * size : (number + 1) * size] + data[offsets[number] : offsets[number + 1]]
-
-    def _headers(self, boxes: NDArray[np.float64]) -> bytes:
-        """Give the headers of geometries, one after the other.
-
-        References
-        ----------
-        OGC 12-128r17, GeoPackage Encoding Standard 1.3, clause 2.1.3.
-        """
-        headers = np.zeros(len(boxes), _HEADER)
-        headers["magic"], headers["flags"], headers["srs"] = b"GP", _FLAGS, self._srs
-        headers["box"] = boxes[:, [0, 2, 1, 3]]
-        return headers.tobytes()
-
     def _finish(self) -> None:
         if not self._layers:
             msg = f"{self.path} would have no layer: give it at least one class, or make no vectors"
@@ -308,7 +253,7 @@ class GeoPackageWriter:
             LayerStyle(
                 table=written.table,
                 column=COLUMN,
-                kind=_KINDS[layer.geometry_type],
+                kind=KINDS[layer.geometry_type],
                 name=layer.name,
                 rgb=layer.rgb,
                 description=layer.description,
@@ -324,7 +269,7 @@ class GeoPackageWriter:
             msg = f"{self.path} does not read back ({problem}): check the disk space and run again"
             raise DamagedError(msg)
         for layer, written in self._layers.items():
-            found = _read_back(self._connection, written.table, written.first)
+            found = read_back(self._connection, written.table, written.first)
             if found != (written.count, written.checksum, written.count):
                 msg = (
                     f"{self.path}: layer {layer.name} reads back with {found[0]} features, {found[2]} of them indexed, "
@@ -343,59 +288,3 @@ class GeoPackageWriter:
             text = " ".join(str(error).split())
             msg = f"{self.path} cannot be written ({text}): check the disk space and the permissions"
             raise OutputError(msg) from error
-
-
-def table_name(name: str, taken: set[str]) -> str:
-    """Give a table name for a layer: letters, digits, ``_`` and ``-``, no name of SQLite's or GeoPackage's own.
-
-    Parameters
-    ----------
-    name
-        Any text.
-    taken
-        Names of other tables; SQLite does not tell capitals from small letters.
-    """
-    plain = re.sub(r"[^\w-]+", "_", name).strip("_") or "layer"
-    plain = f"class_{plain}" if _RESERVED.match(plain) else plain
-    lower = {other.lower() for other in taken}
-    candidates = (plain if number == 1 else f"{plain}_{number}" for number in range(1, len(taken) + 2))
-    return next(candidate for candidate in candidates if candidate.lower() not in lower)
-
-
-def _kind(values: NDArray[Any]) -> str:
-    """Give the type of a column: as GeoPackage names it."""
-    if values.dtype.kind in "iu":
-        small = values.dtype.itemsize < np.dtype(np.int32).itemsize or values.dtype == np.int32
-        return "MEDIUMINT" if small else "INTEGER"
-    return {"b": "BOOLEAN", "f": "REAL"}.get(values.dtype.kind, "TEXT")
-
-
-def _values(values: NDArray[Any]) -> list[object]:
-    """Give a column as SQLite takes it; NaN as no value."""
-    if values.dtype.kind == "f" and np.isnan(values).any():
-        return [None if value != value else value for value in values.tolist()]  # noqa: PLR0124  # NaN alone differs
-    return list(values.tolist())
-
-
-def _read_back(connection: sqlite3.Connection, table: str, first: int) -> tuple[int, int, int]:
-    """Give the number of features from `first` on, the checksum of their geometries, and how many are indexed.
-
-    On a full disk an index was once left out without a word.
-    """
-    count = checksum = 0
-    skip = _HEADER.itemsize
-    rows = (
-        f'SELECT fid, CASE WHEN length("{COLUMN}") <= {PIECE} THEN "{COLUMN}" END FROM "{table}" WHERE fid >= {first}'  # noqa: S608
-    )
-    for fid, blob in connection.execute(f"{rows} ORDER BY fid"):
-        count += 1
-        if blob is not None:
-            checksum = zlib.crc32(memoryview(blob)[skip:], checksum)
-            continue
-        with connection.blobopen(table, COLUMN, fid, readonly=True) as large:
-            large.seek(skip)
-            while piece := large.read(PIECE):
-                checksum = zlib.crc32(piece, checksum)
-    index = gpkg_schema.index_of(table)
-    indexed = connection.execute(f'SELECT COUNT(*) FROM "{index}" WHERE id >= {first}').fetchone()[0]  # noqa: S608
-    return count, checksum, indexed
