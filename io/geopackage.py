@@ -135,15 +135,11 @@ class GeoPackageWriter:
             raise ValueError(msg)
         with self._errors():
             known = self._open_layer(layer, batch.fields)
+            numbers = range(known.first + known.count, known.first + known.count + len(batch))
             columns = [column_values(values) for values in batch.fields.values()]
-            rows = zip(
-                range(known.first + known.count, known.first + known.count + len(batch)),
-                blobs(batch, self._srs),
-                *columns,
-                strict=True,
-            )
+            rows = zip(numbers, *columns, blobs(batch, self._srs), strict=True)
             marks = ", ".join("?" * (2 + len(columns)))
-            self._connection.executemany(f'INSERT INTO "{known.table}" VALUES ({marks})', rows)  # noqa: S608
+            self._connection.executemany(f"{_insert(known)} VALUES ({marks})", rows)
         known.count += len(batch)
         known.checksum = zlib.crc32(batch.wkb[batch.offsets[0] : batch.offsets[-1]].data, known.checksum)
         known.boxes.append(batch.boxes)
@@ -155,10 +151,9 @@ class GeoPackageWriter:
             number = known.first + known.count
             header = headers(feature.box[None], self._srs)
             columns = [column_values(values)[0] for values in feature.fields.values()]
-            marks = ", ".join("?" * len(columns))
+            marks = ", ".join("?" * (1 + len(columns)))
             self._connection.execute(
-                f'INSERT INTO "{known.table}" VALUES (?, zeroblob(?), {marks})',  # noqa: S608
-                (number, len(header) + feature.size, *columns),
+                f"{_insert(known)} VALUES ({marks}, zeroblob(?))", (number, *columns, len(header) + feature.size)
             )
             with self._connection.blobopen(known.table, COLUMN, number) as blob:
                 blob.write(header)
@@ -205,7 +200,7 @@ class GeoPackageWriter:
             return None
         table, geometry, srs = row
         found = {name: kind for _, name, kind, *_ in self._connection.execute(f'PRAGMA table_info("{table}")')}
-        if geometry != layer.geometry_type.upper() or srs != self._srs or list(found)[2:] != list(columns):
+        if geometry != layer.geometry_type.upper() or srs != self._srs or set(found) - {"fid", COLUMN} != set(columns):
             msg = (
                 f"{self.path}: layer {layer.name} has other columns, another type of geometry or another CRS than "
                 "what is to be added: write to another file, or leave --append out"
@@ -288,3 +283,9 @@ class GeoPackageWriter:
             text = " ".join(str(error).split())
             msg = f"{self.path} cannot be written ({text}): check the disk space and the permissions"
             raise OutputError(msg) from error
+
+
+def _insert(known: _Layer) -> str:
+    """Give the beginning of a statement that adds a row: number, columns, geometry."""
+    names = ", ".join(f'"{name}"' for name in ("fid", *known.columns, COLUMN))
+    return f'INSERT INTO "{known.table}" ({names})'

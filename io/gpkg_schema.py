@@ -131,7 +131,8 @@ def create_layer(connection: sqlite3.Connection, layer: LayerTable, moment: str)
     """Add a layer's table with its spatial index and its entries in the GeoPackage's own tables."""
     columns = "".join(f', "{name}" {kind}' for name, kind in layer.columns.items())
     number = "fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL"
-    connection.execute(f'CREATE TABLE "{layer.table}" ({number}, "{COLUMN}" {layer.geometry}{columns})')
+    # The geometry comes last: SQLite holds a blob of zeros in memory unless it ends the row.
+    connection.execute(f'CREATE TABLE "{layer.table}" ({number}{columns}, "{COLUMN}" {layer.geometry})')
     connection.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id) "
         "VALUES (?, 'features', ?, ?, ?, ?)",

@@ -20,7 +20,7 @@ from segflow.segmentation.vectors.words import NODE, Store, Words, plain, read_w
 from segflow.tiling import Window
 
 UNKNOWN = -1  # whether three or more boundaries meet where a chain starts
-LONG = 2**20  # words; rings that are longer are put together piece by piece
+LONG = 2**18  # words; rings that are longer are put together piece by piece
 LEFT_TURN, STRAIGHT, RIGHT_TURN = -1, 0, 1
 
 

@@ -18,7 +18,7 @@ from segflow.segmentation.vectors.ragged import ends_of, spread
 from segflow.segmentation.vectors.words import START, Store, Words, unpack
 from segflow.tiling import Grid
 
-LONG = 2**19  # words; longer objects are finished piece by piece
+LONG = 2**18  # words; longer objects are finished piece by piece
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

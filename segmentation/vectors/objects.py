@@ -12,7 +12,7 @@ from segflow.segmentation.vectors.rings import StoredRings
 from segflow.segmentation.vectors.tracing import Rings
 from segflow.segmentation.vectors.words import Store, Words, read_words
 
-PORTION = 2**20  # words that are moved at once
+PORTION = 2**18  # words that are moved at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
