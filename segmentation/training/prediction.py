@@ -38,12 +38,20 @@ def scene_pieces(
     ------
     (classes, height, width) logits of a piece, and the piece of the scene itself.
     """
-    network.eval()
     for sample in samples:
-        for tile in _tiles(sample, stride, margin):
-            piece = _crop(sample, tile.core)
-            if np.any(piece.labels[piece.valid] != NODATA):
-                yield _tile_logits(network, sample, bands, tile), piece
+        for core, logits in tile_logits(network, sample, bands=bands, stride=stride, margin=margin):
+            yield logits, _crop(sample, core)
+
+
+def tile_logits(
+    network: nn.Module, sample: Sample, *, bands: Sequence[BandSpec], stride: int, margin: int
+) -> Iterator[tuple[Window, Floats]]:
+    """Give each core of a scene that has a label, with its (classes, height, width) logits."""
+    network.eval()
+    for tile in _tiles(sample, stride, margin):
+        piece = _crop(sample, tile.core)
+        if np.any(piece.labels[piece.valid] != NODATA):
+            yield tile.core, _tile_logits(network, sample, bands, tile)
 
 
 def label_scene(
@@ -51,12 +59,8 @@ def label_scene(
 ) -> npt.NDArray[np.uint8]:
     """Give the (height, width) class of every valid pixel of a scene; of a large one, of tiles with a label."""
     found = np.full(sample.labels.shape, NODATA, np.uint8)
-    network.eval()
-    for tile in _tiles(sample, stride, margin):
-        piece = _crop(sample, tile.core)
-        if np.any(piece.labels[piece.valid] != NODATA):
-            labels = _tile_logits(network, sample, bands, tile).argmax(0).astype(np.uint8)
-            found[tile.core.slices] = np.where(piece.valid, labels, np.uint8(NODATA))
+    for core, logits in tile_logits(network, sample, bands=bands, stride=stride, margin=margin):
+        found[core.slices] = np.where(sample.valid[core.slices], logits.argmax(0), NODATA)
     return found
 
 
