@@ -2,7 +2,7 @@
 
 The eight symmetries of the square are copies of pixels here. Kornia has them too, by way of
 interpolation: measured on one core for 8 chips of 3 × 256 × 256 px, its flips and quarter turns took
-38 ms, these 3 ms, of a training step of 700 ms (docs/decisions/014-chips.md). Rotation and scale by
+38 ms, these 3 ms, of a training step of 700 ms (docs/decisions/007-chips.md). Rotation and scale by
 any amount are kornia's, and off unless they are asked for. All chance comes from torch's generator.
 """
 
