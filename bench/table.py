@@ -53,6 +53,12 @@ def main() -> None:
         row("whole run: peak memory", f"{products['peak_gib']:.2f} GiB")
         row("COG: per 100 Mpx", f"{products['cog_s_per_100_mpx']:.1f} s")
         row("vectors: speed", f"{products['polygons_per_s']:,} polygons/s")
+        vectors = run("vectors.py", folder, *(["--data", str(chosen.data)] if chosen.data else []))
+        row("polygons: speed / rasterio + shapely, whole", f"{vectors['faster_than_whole']:.2f}")
+        row("polygons: their memory / ours", f"{vectors['memory_of_whole_over_ours']:.2f}")
+        if "faster_than_gdal" in vectors:
+            row("polygons: speed / gdal_polygonize", f"{vectors['faster_than_gdal']:.2f}")
+        row("polygons: memory of 24,000² / of 12,000²", f"{vectors['memory_large_over_side']:.2f}")
         memory = run("memory.py", folder)
         for one in memory["runs"]:
             row(f"1×1 convolution, {one['side_px']:,} px: peak memory", f"{one['peak_gib']:.2f} GiB")

@@ -112,6 +112,8 @@ class TrainSettings:
         Of all randomness; threads of the CPU, None: all; ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
     logs
         Folder for log, TensorBoard events and checkpoints; None: `out` with ``.training`` for its suffix.
+    half_weights
+        Whether kernels are rounded to 16 bits: half the file; scores are those of the rounded weights.
     notes
         What else should stand in the model: baselines, sources.
     out
@@ -181,6 +183,7 @@ class TrainSettings:
     threads: Positive | None = None
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     logs: str | None = None
+    half_weights: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
     out: str
 

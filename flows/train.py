@@ -26,7 +26,7 @@ from segflow.segmentation.training.chips import Sample
 from segflow.segmentation.training.loop import Logs, train_network
 from segflow.segmentation.training.prediction import label_scene, labelled_crops, scene_pieces
 from segflow.segmentation.training.recipe import Augmentation, Recipe, Task
-from segflow.segmentation.weights import pack_weights
+from segflow.segmentation.weights import pack_weights, round_kernels
 
 Half = Literal["bfloat16", "float16"]
 
@@ -79,6 +79,8 @@ def train_model(settings: TrainSettings, progress: Progress | None = None, *, re
         resume=resume,
         identity=identify(settings, beginning, [*training, *validation]),
     )
+    if settings.half_weights:
+        round_kernels(best)
     spec = measure_model(settings, best, spec, validation)
     test = read_samples(plan, "test", settings, dependency=reach)
     metrics = {name: score_samples(best, part, spec) for name, part in (("validation", validation), ("test", test))}
@@ -195,7 +197,7 @@ def _write(
     settings: TrainSettings, spec: ModelSpec, network: Network, metrics: Mapping[str, Mapping[str, object]]
 ) -> Path:
     path = Path(settings.out)
-    write_model_file(path, replace(spec, metrics=metrics).to_json(), pack_weights(network))
+    write_model_file(path, replace(spec, metrics=metrics).to_json(), pack_weights(network, half=settings.half_weights))
     return path
 
 

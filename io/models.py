@@ -15,7 +15,7 @@ from safetensors.numpy import load, save
 from segflow.errors import ModelError, OutputError
 from segflow.io.files import replace_file
 
-Arrays = dict[str, npt.NDArray[np.float32]]
+Arrays = dict[str, npt.NDArray[np.floating]]
 
 _KEY = "segflow"  # of the spec in the header's metadata
 _MAX_HEADER = 16 * 2**20  # bytes; a header with thousands of weights has some 100 kB
@@ -56,16 +56,21 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[str, Arrays]:
 
 
 def write_model_file(
-    path: str | os.PathLike[str], spec_json: str, arrays: Mapping[str, npt.NDArray[np.float32]]
+    path: str | os.PathLike[str], spec_json: str, arrays: Mapping[str, npt.NDArray[np.floating]]
 ) -> None:
     """Write a model file; equal inputs give equal bytes, and `path` is whole or untouched.
+
+    Arrays are written as float32; those that are float16 stay so.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
     """
-    ordered = {name: np.ascontiguousarray(arrays[name], np.float32) for name in sorted(arrays)}
+    ordered = {
+        name: np.ascontiguousarray(array, np.float16 if array.dtype == np.float16 else np.float32)
+        for name, array in sorted(arrays.items())
+    }
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

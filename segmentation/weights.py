@@ -11,12 +11,25 @@ from segflow.errors import ModelError
 from segflow.segmentation.networks import build_network
 from segflow.segmentation.spec import ModelSpec
 
-Arrays = Mapping[str, npt.NDArray[np.float32]]
+Arrays = Mapping[str, npt.NDArray[np.floating]]
 
 
-def pack_weights(network: nn.Module) -> dict[str, npt.NDArray[np.float32]]:
-    """Give all parameters and running statistics as float32 arrays, sorted by name."""
-    return {name: _as_array(tensor) for name, tensor in sorted(_weights(network).items())}
+def pack_weights(network: nn.Module, *, half: bool = False) -> dict[str, npt.NDArray[np.floating]]:
+    """Give all parameters and running statistics as arrays, sorted by name: float32, with `half` kernels as float16."""
+    arrays = {name: _as_array(tensor) for name, tensor in sorted(_weights(network).items())}
+    return {name: array.astype(np.float16) if half and array.ndim > 1 else array for name, array in arrays.items()}
+
+
+def round_kernels(network: nn.Module) -> nn.Module:
+    """Round the kernels of a network to float16 and give it: what `pack_weights` stores with `half` is then exact.
+
+    Biases and the statistics of normalisations, which may be tiny, keep their 32 bits.
+    """
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                parameter.copy_(parameter.half())
+    return network
 
 
 def restore_network(spec: ModelSpec, arrays: Arrays) -> nn.Module:

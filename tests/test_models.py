@@ -100,3 +100,15 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write_model_file(tmp_path / "file" / "m.safetensors", SPEC, ARRAYS)
+
+
+def test_float16_stays_and_all_else_becomes_float32(tmp_path):
+    arrays = {"kernel": np.ones((2, 3), np.float16), "scale": np.ones(3), "bias": np.ones(3, np.float32)}
+    write_model_file(tmp_path / "m.safetensors", SPEC, arrays)
+    _, found = read_model_file(tmp_path / "m.safetensors")
+
+    assert {name: array.dtype for name, array in found.items()} == {
+        "kernel": np.float16,
+        "scale": np.float32,
+        "bias": np.float32,
+    }

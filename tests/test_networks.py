@@ -9,7 +9,7 @@ import torch
 from segflow.errors import ModelError
 from segflow.segmentation.networks import architectures, build_network
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
-from segflow.segmentation.weights import pack_weights, restore_network
+from segflow.segmentation.weights import pack_weights, restore_network, round_kernels
 from tests.networks import NARROW, narrow_network
 
 Arrays = dict[str, np.ndarray]
@@ -98,3 +98,14 @@ def test_other_weights_are_refused_by_name(change: Callable[[Arrays], Arrays], s
 def test_networks_that_cannot_be_built(architecture: str, arguments: dict[str, object], says: str) -> None:
     with pytest.raises(ModelError, match=says):
         build_network(architecture, arguments, in_channels=3, classes=2)
+
+
+def test_kernels_that_were_rounded_are_stored_in_half() -> None:
+    spec = make_spec("unet", (4, 8))
+    network = round_kernels(build_network(spec.architecture, spec.arguments, in_channels=3, classes=2)).eval()
+    arrays = pack_weights(network, half=True)
+    restored = restore_network(spec, arrays)
+
+    assert {array.dtype for array in arrays.values() if array.ndim > 1} == {np.dtype(np.float16)}
+    assert {array.dtype for array in arrays.values() if array.ndim < 2} == {np.dtype(np.float32)}
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), restored.parameters(), strict=True))
