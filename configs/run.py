@@ -62,6 +62,8 @@ class RunSettings:
         Objects with more corners are cut along a grid; None: they stay whole.
     max_objects
         Number of objects at which a run stops, as noise has them.
+    max_gap, min_length
+        Of centrelines: widest gap that is bridged, and shortest network that is kept [m]; None: 10 px.
     classes
         Names of the classes to vectorise; None: all whose geometry is not ``none``.
     probabilities, vectors
@@ -91,6 +93,8 @@ class RunSettings:
     smooth: Annotated[int, Field(ge=0)] = 0
     max_vertices: Annotated[int, Field(ge=4)] | None = None
     max_objects: Annotated[int, Field(ge=1)] = 10_000_000
+    max_gap: Annotated[float, Field(ge=0)] = 0.0
+    min_length: Annotated[float, Field(ge=0)] | None = None
     classes: Names | None = None
     probabilities: bool = False
     vectors: bool = True

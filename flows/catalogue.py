@@ -65,6 +65,8 @@ def settings_digest(plan: RunPlan) -> str:
         "simplify": settings.simplify,
         "smooth": settings.smooth,
         "max_vertices": settings.max_vertices,
+        "max_gap": settings.max_gap,
+        "min_length": settings.min_length,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 

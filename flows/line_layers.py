@@ -10,8 +10,10 @@ from segflow.flows.vector_tasks import BlockTask, read_block
 from segflow.io.features import FeatureBatch
 from segflow.io.maps import MapFiles
 from segflow.io.vector_files import VectorWriter
+from segflow.segmentation.vectors.geodesy import Ground
 from segflow.segmentation.vectors.lines.centrelines import LineTable, trace_centrelines
 from segflow.segmentation.vectors.tracing import Block
+from segflow.tiling import Grid
 
 SHORTEST = 10.0  # px; shorter networks are left out if nothing else is asked for
 
@@ -23,8 +25,8 @@ def write_lines(
     origin: Origin,
     pool: Pool,
     *,
-    max_gap_px: float,
-    min_length_px: float,
+    max_gap: float,
+    min_length: float | None,
     progress: Callable[[int], None],
     note: Callable[[str], None],
 ) -> dict[int, int]:
@@ -32,9 +34,12 @@ def write_lines(
 
     Parameters
     ----------
-    max_gap_px, min_length_px
-        As in `trace_centrelines`.
+    max_gap
+        Widest gap that is bridged [m; px without a CRS].
+    min_length
+        Shorter networks are left out [m; px without a CRS]; None: those below `SHORTEST`.
     """
+    side = pixel_side(files.grid)
     by_code = {layer.code: layer for layer in layers}
 
     def blocks() -> Iterator[Block]:
@@ -48,8 +53,8 @@ def write_lines(
         blocks(),
         grid=files.grid,
         classes=list(by_code),
-        max_gap_px=max_gap_px,
-        min_length_px=min_length_px,
+        max_gap_px=max_gap / side,
+        min_length_px=SHORTEST if min_length is None else min_length / side,
         progress=progress,
         on_wide=wide,
     )
@@ -86,3 +91,13 @@ def _features(lines: LineTable, layer: ClassLayer, origin: Origin) -> FeatureBat
             "run": np.full(count, origin.run, object),
         },
     )
+
+
+def pixel_side(grid: Grid) -> float:
+    """Give the side of a pixel at the scene's centre [m]; 1 without a CRS, where lengths count in pixels."""
+    ground = Ground.of(grid)
+    if ground is None:
+        return 1.0
+    col, row = grid.width / 2, grid.height / 2
+    corners = np.array([[col, row], [col + 1, row], [col + 1, row + 1], [col, row + 1]])
+    return float(np.sqrt(ground.measure_rings(corners, np.array([0, 4]))[0][0]))

@@ -128,17 +128,16 @@ def _write(plan: _Plan, settings: VectorizeSettings, pool: Pool, progress: Progr
             found = trace_polygons(job, spill, pool, progress)
             counts = LayerWriting(writer, spill, origin).write(plan.polygons, finish_polygons(job, found, spill, pool))
         if plan.lines:
-            from segflow.flows.line_layers import SHORTEST, write_lines  # noqa: PLC0415  # brings skimage, for lines alone
+            from segflow.flows.line_layers import write_lines  # noqa: PLC0415  # brings skimage, for lines alone
 
-            side = _pixel_m(plan)
             counts |= write_lines(
                 writer,
                 plan.files,
                 plan.lines,
                 origin,
                 pool,
-                max_gap_px=settings.max_gap / side,
-                min_length_px=SHORTEST if settings.min_length is None else settings.min_length / side,
+                max_gap=settings.max_gap,
+                min_length=settings.min_length,
                 progress=progress.advance,
                 note=progress.note,
             )
@@ -259,13 +258,3 @@ def _confidence(raster: ClassRaster, settings: VectorizeSettings) -> Path | None
 def _scene(path: Path) -> str:
     """Give the name of the scene that a class raster maps."""
     return path.stem.removesuffix(CLASSES)
-
-
-def _pixel_m(plan: _Plan) -> float:
-    """Give the side of a pixel at the scene's centre [m]; 1 without a CRS, where lengths count in pixels."""
-    ground = Ground.of(plan.files.grid)
-    if ground is None:
-        return 1.0
-    col, row = plan.files.grid.width / 2, plan.files.grid.height / 2
-    corners = np.array([[col, row], [col + 1, row], [col + 1, row + 1], [col, row + 1]])
-    return float(np.sqrt(ground.measure_rings(corners, np.array([0, 4]))[0][0]))

@@ -76,7 +76,7 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
                     polygons = [layer for layer in layers if layer.layer.geometry_type == "Polygon"]
                     counts = LayerWriting(writer, spill, origin).write(polygons, portions)
                     if lines := [layer for layer in layers if layer not in polygons]:
-                        counts |= _write_lines(writer, files, lines, origin, pool, progress)
+                        counts |= _write_lines(writer, files, lines, origin, pool, settings, progress)
     finally:
         close_files()
     return MapContents(summary=summary, objects=counts, moved=found.moved)
@@ -131,9 +131,10 @@ def _write_lines(
     layers: list[ClassLayer],
     origin: Origin,
     pool: Pool,
+    settings: RunSettings,
     progress: Progress,
 ) -> dict[int, int]:
-    from segflow.flows.line_layers import SHORTEST, write_lines  # noqa: PLC0415  # brings skimage, for lines alone
+    from segflow.flows.line_layers import write_lines  # noqa: PLC0415  # brings skimage, for lines alone
 
     return write_lines(
         writer,
@@ -141,8 +142,8 @@ def _write_lines(
         layers,
         origin,
         pool,
-        max_gap_px=0.0,
-        min_length_px=SHORTEST,
+        max_gap=settings.max_gap,
+        min_length=settings.min_length,
         progress=progress.advance,
         note=progress.note,
     )

@@ -82,6 +82,8 @@ def run(  # one parameter per option
     smooth: options.Smooth = None,
     max_vertices: options.MaxVertices = None,
     max_objects: options.MaxObjects = None,
+    max_gap: options.MaxGap = None,
+    min_length: options.MinLength = None,
     allow_remote: options.AllowRemote = None,
     sidecars: options.Sidecars = None,
     on_tile_error: options.OnTileError = None,

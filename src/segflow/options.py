@@ -75,6 +75,18 @@ MaxObjects = Annotated[
     int | None,
     _option("--max-objects", help="Stop at more objects, as noise has them. [default: 10,000,000]", panel="Vectors"),
 ]
+MaxGap = Annotated[
+    float | None,
+    _option("--max-gap", help="Centrelines: bridge gaps up to this between aligned ends [m].", panel="Vectors"),
+]
+MinLength = Annotated[
+    float | None,
+    _option(
+        "--min-length",
+        help="Centrelines: leave out networks shorter than this [m]. [default: 10 px]",
+        panel="Vectors",
+    ),
+]
 Classes = Annotated[str | None, _option("--classes", help="Classes to vectorise: forest,water.", panel="Vectors")]
 Vectors = Annotated[
     bool | None, _option("--vectors/--no-vectors", help="Write the GeoPackage. [default: yes]", panel="Vectors")
