@@ -3,11 +3,9 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import jinja2
 
 from segflow.io.files import write_text
+from segflow.io.pages import page_template
 from segflow.io.quicklook import Picture, png_uri
 
 _TEMPLATE = "evaluation.html"
@@ -126,7 +124,7 @@ def write_evaluation(path: str | os.PathLike[str], content: EvaluationContent) -
         If it cannot be written.
     """
     picture = content.picture
-    page = _template().render(
+    page = page_template(_TEMPLATE).render(
         content=content,
         map=None if picture is None else png_uri(picture),
         size=(0, 0) if picture is None else picture.shape[1::-1],
@@ -136,14 +134,6 @@ def write_evaluation(path: str | os.PathLike[str], content: EvaluationContent) -
         edge=_EDGE,
     )
     write_text(path, page)
-
-
-def _template() -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    return environment.get_template(_TEMPLATE)
 
 
 def _bars(bins: Sequence[ReliabilityBin]) -> list[dict[str, float | str]]:

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
-
 from segflow.io.charts import Bar, histogram
 from segflow.io.files import write_text
+from segflow.io.pages import page_template
 from segflow.io.quicklook import class_picture, jpeg_uri, png_uri, scene_picture, step_of
 from segflow.io.scene_info import SceneInfo
 from segflow.io.sidecars import LegendEntry
@@ -164,7 +163,7 @@ def write_report(
     picture = None if scene is None else scene_picture(scene, sidecars=sidecars, remote=remote)
     step = step_of(content.grid)
     width, height = -(-content.grid.width // step), -(-content.grid.height // step)
-    page = _template().render(
+    page = page_template(_TEMPLATE).render(
         content=content,
         rows=_rows(content),
         figures=_figures(content),
@@ -179,14 +178,6 @@ def write_report(
         files=[(file, _bytes(file.size)) for file in content.files],
     )
     write_text(path, page)
-
-
-def _template() -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    return environment.get_template(_TEMPLATE)
 
 
 def _rows(content: ReportContent) -> list[dict[str, str | float]]:

@@ -3,14 +3,13 @@
 import math
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
-import jinja2
 import numpy as np
 import numpy.typing as npt
 
 from segflow.io.files import write_text
 from segflow.io.line_charts import LineChart
+from segflow.io.pages import page_template
 from segflow.io.quicklook import Picture, jpeg_uri, png_uri
 from segflow.io.report import ReportSection
 
@@ -102,7 +101,7 @@ def write_training_page(path: str | os.PathLike[str], report: TrainingReport) ->
     OutputError
         If it cannot be written.
     """
-    page = _template().render(
+    page = page_template(FILE).render(
         report=report,
         classes=[
             (entry, *map(percent, (entry.iou, entry.precision, entry.recall, entry.f1, entry.test_iou)))
@@ -148,11 +147,3 @@ def _confusion(report: TrainingReport) -> list[tuple[ClassScores, list[tuple[str
 
 def _thousands(count: int) -> str:
     return f"{count:,}".replace(",", _THIN)
-
-
-def _template() -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    )
-    return environment.get_template(FILE)

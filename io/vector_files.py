@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -79,7 +80,7 @@ def check_format(kind: Format, *, append: bool = False) -> None:
         raise SettingsError(msg)
 
 
-class _SingleLayer:
+class _SingleLayer(ABC):
     """A file of one layer: what the formats without layers share."""
 
     def __init__(self, path: str | os.PathLike[str], crs: str | None) -> None:
@@ -123,11 +124,13 @@ class _SingleLayer:
         )
         self.write_batch(layer, batch)
 
+    @abstractmethod
     def _add(self, batch: FeatureBatch) -> None:
-        raise NotImplementedError
+        """Take features."""
 
+    @abstractmethod
     def _finish(self) -> None:
-        raise NotImplementedError
+        """Write the file."""
 
 
 class _FlatGeobuf(_SingleLayer):

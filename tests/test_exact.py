@@ -9,6 +9,7 @@ import pytest
 
 from segflow.configs.run import RunSettings
 from segflow.flows.infer import tile_job
+from segflow.flows.models import find_model
 from segflow.flows.plan import plan_run
 from segflow.flows.segment import segment_scene
 from segflow.flows.store import open_work
@@ -86,17 +87,19 @@ def test_the_order_of_tiles_does_not_matter(scene: Path, whole: tuple[np.ndarray
 
 def test_a_margin_that_is_too_small_shows(scene: Path, whole: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
     """The comparison can fail: without a margin the borders of tiles differ from the whole scene."""
-    settings = RunSettings(out=str(tmp_path), tile=256, margin=0, vectors=False, device="cpu", precision="float32")
+    settings = RunSettings(out=str(tmp_path), tile=512, margin=0, vectors=False, device="cpu", precision="float32")
     result = segment_scene(scene, settings)
     labels, confidence = read_map(result.folder)
     differing = (labels != whole[0]) | (confidence != whole[1])
     borders = np.zeros(SHAPE, bool)
-    for tile in TileGrid(height=SHAPE[0], width=SHAPE[1], core=256, margin=0, stride=16):
+    spec = find_model(settings.model).spec
+    reach = spec.dependency
+    for tile in TileGrid(height=SHAPE[0], width=SHAPE[1], core=512, margin=0, stride=spec.stride):
         rows, cols = tile.core.slices
         borders[rows, cols] = True
         borders[
-            rows.start + 94 : max(rows.start + 94, rows.stop - 94),
-            cols.start + 94 : max(cols.start + 94, cols.stop - 94),
+            rows.start + reach : max(rows.start + reach, rows.stop - reach),
+            cols.start + reach : max(cols.start + reach, cols.stop - reach),
         ] = False
 
     assert differing.any()

@@ -22,10 +22,10 @@ def test_the_card_of_a_shipped_model_is_complete(tmp_path: Path) -> None:
         "| 1 | forest | `#1b7837` | polygon |",
         "(pixel − 20) / 10",
         "Guarantee: exact",
-        "margin 96 px",
+        "margin 192 px",
         f"{model.spec.metrics['test']['iou']['forest']:.4f}",
         model.spec.licence,
-        "| chips_per_epoch | 320 |",
+        "| chips_per_epoch | 80 |",
     ):
         assert said in text
 

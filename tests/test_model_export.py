@@ -45,9 +45,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pixels() -> np.ndarray:
-    """Give (3, 512, 512) uint8 pixels, smooth and rough."""
+    """Give (3, 768, 768) uint8 pixels, smooth and rough."""
     rng = np.random.default_rng(0)
-    coarse = np.kron(rng.integers(5, 120, (3, 32, 32)), np.ones((1, 16, 16)))
+    coarse = np.kron(rng.integers(5, 120, (3, 48, 48)), np.ones((1, 16, 16)))
     return (coarse + rng.normal(0, 5, coarse.shape)).clip(0, 255).astype(np.uint8)
 
 
@@ -67,7 +67,7 @@ def as_deepness(graph: onnxruntime.InferenceSession, pixels: np.ndarray) -> np.n
 def test_deepness_gives_our_map(exported: Path, forest, pixels: np.ndarray) -> None:
     network, spec = forest
     ours = TorchEngine(network, spec, device="cpu", probabilities=True).predict(
-        pixels[None], np.ones((1, 512, 512), np.bool_)
+        pixels[None], np.ones((1, 768, 768), np.bool_)
     )
     theirs = as_deepness(session(exported.read_bytes()), pixels)
 
@@ -99,18 +99,18 @@ def test_deepness_finds_its_metadata(exported: Path) -> None:
         "model_type": "Segmentor",
         "class_names": {"0": "other", "1": "forest"},
         "resolution": 1000.0,
-        "tile_size": 512,
-        "tiles_overlap": 38,
+        "tile_size": 768,
+        "tiles_overlap": 50,
         "seg_thresh": 0.0,
         "seg_small_segment": 0,
         "standardization_mean": [0.0, 0.0, 0.0],
         "standardization_std": [1.0, 1.0, 1.0],
     }
     # What Deepness asks of a segmentation graph: one input, one square output of four axes, sizes that are numbers.
-    assert [item.shape for item in graph.get_inputs()] == [[1, 3, 512, 512]]
-    assert [item.shape for item in graph.get_outputs()] == [[1, 2, 512, 512]]
+    assert [item.shape for item in graph.get_inputs()] == [[1, 3, 768, 768]]
+    assert [item.shape for item in graph.get_outputs()] == [[1, 2, 768, 768]]
     # The overlap, half on either side, covers the margin.
-    assert 512 * metadata["tiles_overlap"] // 100 // 2 >= find_model(NAME).spec.margin
+    assert 768 * metadata["tiles_overlap"] // 100 // 2 >= find_model(NAME).spec.margin
 
 
 def test_the_graph_is_one_that_old_runtimes_read(exported: Path) -> None:
@@ -127,7 +127,7 @@ def test_the_graph_tells_nothing_of_this_machine(exported: Path, forest) -> None
 
     assert str(Path.cwd()).encode() not in content
     assert b"site-packages" not in content
-    assert export_network(*forest, tile=512) == content
+    assert export_network(*forest, tile=768) == content
 
 
 def test_any_size_gives_our_logits(forest) -> None:
@@ -136,7 +136,7 @@ def test_any_size_gives_our_logits(forest) -> None:
     rng = np.random.default_rng(1)
 
     assert graph.get_inputs()[0].shape == [1, 3, "height", "width"]
-    for shape in ((512, 512), (256, 400), (16, 64)):
+    for shape in ((512, 512), (256, 416), (32, 64)):
         pixels = rng.integers(1, 120, (1, 3, *shape)).astype(np.float32)
         theirs = graph.run(None, {graph.get_inputs()[0].name: pixels / np.float32(255)})[0]
         mean, std = (
@@ -172,7 +172,7 @@ def test_a_tile_has_room_for_its_overlap() -> None:
 
 
 def test_a_size_that_does_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="choose a multiple of 16"):
+    with pytest.raises(ModelError, match="choose a multiple of 32"):
         export_onnx(NAME, tmp_path / "x.onnx", OnnxOptions(tile=500))
     with pytest.raises(SettingsError, match="give one of them"):
         OnnxOptions(tile=512, free=True)

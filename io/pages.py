@@ -1,0 +1,17 @@
+"""Pages to look at: templates beside this file that share one style."""
+
+from pathlib import Path
+
+import jinja2
+
+
+def page_template(name: str) -> jinja2.Template:
+    """Give the template `name`; what it is rendered with is escaped, and must not lack anything."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(name)
