@@ -9,6 +9,7 @@ import rasterio
 
 from segflow.configs.run import RunSettings
 from segflow.errors import OutputError
+from segflow.flows.models import find_model
 from segflow.flows.preview import preview_run
 from segflow.flows.segment import segment_scene
 from segflow.flows.verify import seam_windows, verify_products
@@ -93,7 +94,8 @@ def test_a_plan_writes_nothing_and_says_what_a_run_does(tmp_path: Path) -> None:
     assert preview.plan.key == result.key
     assert preview.as_dict()["tiles"] == result.tiles == 9
     assert set(preview.products) == {path.name for path in result.folder.iterdir()}
-    assert preview.as_dict()["work_over_scene"] == pytest.approx(9 * 448 * 448 / (700 * 650), abs=1e-4)
+    side = 256 + 2 * find_model(settings.model).spec.margin
+    assert preview.as_dict()["work_over_scene"] == pytest.approx(9 * side * side / (700 * 650), abs=1e-3)
     assert json.loads(json.dumps(preview.as_dict(), default=str))["exact"] is True
     assert np.isfinite(preview.seconds)
     assert "equals one whole-scene pass" in preview.describe()
