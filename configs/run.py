@@ -37,7 +37,15 @@ class RunSettings:
     model
         Name of a shipped model, or path of a ``.safetensors`` file.
     out
-        Output folder; products lie in ``out/<scene>/``.
+        Output folder or ``s3://`` address; products lie in ``out/<scene>/``.
+    work
+        Folder for work in progress; None: ``out/.segflow``, for object storage one in the user's cache.
+    name
+        Name of the scene and its products; None: that of its file.
+    mosaic
+        Whether the scenes that were given are the parts of one.
+    resample
+        Whether a scene is read at the model's ground sampling distance instead of its own.
     tile
         Side of a tile's core [px]; None: from the model and the memory there is.
     margin
@@ -50,6 +58,10 @@ class RunSettings:
         Local worker processes; 0: inside this process.
     scheduler
         Address of an existing Dask scheduler.
+    tls
+        Folder of certificates, as `segflow tls init` writes it, for ``tls://`` schedulers.
+    together
+        Scenes that are mapped side by side.
     bands
         Bands of the scene in the order of the model's, by number or name.
     min_area, min_hole
@@ -74,11 +86,17 @@ class RunSettings:
         Whether scenes may be URLs, and whether files beside the scene (``.ovr``, ``.msk``,
         ``.aux.xml``) are trusted.
     on_tile_error
-        ``fail`` stops at a tile that cannot be read; ``nodata`` leaves it empty and exits with 3.
+        ``fail`` stops at a tile that cannot be read or kills its workers; ``nodata`` leaves it empty and exits with 3.
+    log_json
+        File that gets one line of JSON per event; None: no log.
     """
 
     model: str = "forest-amazon-s2"
     out: str = "maps"
+    work: str | None = None
+    name: Annotated[str, Field(pattern=r"^[^/\\\0]+$")] | None = None
+    mosaic: bool = False
+    resample: bool = False
     tile: Annotated[int, Field(ge=TILE_STEP, multiple_of=TILE_STEP)] | None = None
     margin: Annotated[int, Field(ge=0)] | None = None
     batch: Annotated[int, Field(ge=1)] | None = None
@@ -86,6 +104,8 @@ class RunSettings:
     precision: Precision = "auto"
     workers: Annotated[int, Field(ge=0)] = 0
     scheduler: Annotated[str, Field(pattern=r"^(tcp|tls|inproc|ws|wss|ucx)://.+")] | None = None
+    tls: str | None = None
+    together: Annotated[int, Field(ge=1)] = 1
     bands: Bands | None = None
     min_area: Annotated[float, Field(ge=0)] = 0.0
     min_hole: Annotated[float, Field(ge=0)] = 0.0
@@ -102,3 +122,4 @@ class RunSettings:
     allow_remote: bool = False
     sidecars: bool = False
     on_tile_error: OnTileError = "fail"
+    log_json: str | None = None

@@ -1,7 +1,9 @@
-"""Where the products of a scene go."""
+"""Where the products of a scene and the work in progress go."""
 
 from dataclasses import dataclass
 from pathlib import Path
+
+from segflow.configs.run import RunSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +48,13 @@ class ProductPaths:
     def item(self) -> Path:
         """The STAC item, written last."""
         return self.folder / f"{self.name}.json"
+
+
+def product_paths(settings: RunSettings, name: str) -> ProductPaths:
+    """Give where the products of the scene `name` go."""
+    return ProductPaths(folder=Path(settings.out).absolute() / name, name=name)
+
+
+def work_folder(settings: RunSettings) -> Path:
+    """Give the folder that holds the work of all runs; each has a folder of its own in it, named by its key."""
+    return (Path(settings.work) if settings.work else Path(settings.out) / ".segflow").absolute()

@@ -12,7 +12,7 @@ from segflow.configs.run import TILE_STEP, RunSettings
 from segflow.errors import SettingsError
 from segflow.flows.checks import check_classes, check_scene, find_warnings, is_exact
 from segflow.flows.models import ModelRef, find_model
-from segflow.flows.paths import ProductPaths
+from segflow.flows.paths import ProductPaths, product_paths, work_folder
 from segflow.io.bands import select_bands
 from segflow.io.ground import gsd
 from segflow.io.identity import scene_identity
@@ -63,18 +63,18 @@ class RunPlan:
 
     @property
     def name(self) -> str:
-        """Name of the scene: its file's name without the suffix."""
-        return Path(self.scene.path).stem
+        """Name of the scene: as given, else its file's name without the suffix."""
+        return self.settings.name or Path(self.scene.path).stem
 
     @property
     def products(self) -> ProductPaths:
         """Where the products go."""
-        return ProductPaths(folder=Path(self.settings.out).absolute() / self.name, name=self.name)
+        return product_paths(self.settings, self.name)
 
     @property
     def work(self) -> Path:
         """Where the work in progress lies."""
-        return Path(self.settings.out).absolute() / ".segflow" / self.key
+        return work_folder(self.settings) / self.key
 
     @property
     def exact(self) -> bool:
@@ -109,7 +109,7 @@ def plan_run(path: str | os.PathLike[str], settings: RunSettings, *, remember: b
     tiles = tile_scene(scene.grid.shape, model.spec, settings)
     device = settings.device if settings.scheduler else choose_device(settings.device).type
     digest = scene_identity(
-        path, sidecars=settings.sidecars, cache=Path(settings.out) / ".segflow" / "scenes.json" if remember else None
+        path, sidecars=settings.sidecars, cache=work_folder(settings) / "scenes.json" if remember else None
     )
     return RunPlan(
         scene=scene,
@@ -119,7 +119,7 @@ def plan_run(path: str | os.PathLike[str], settings: RunSettings, *, remember: b
         model=model,
         tiles=tiles,
         settings=settings,
-        key=run_key(digest, Path(path).stem, bands, model, tiles, device, settings),
+        key=run_key(digest, settings.name or Path(path).stem, bands, model, tiles, device, settings),
         warnings=tuple(find_warnings(scene, model.spec, tiles.margin)),
     )
 

@@ -16,6 +16,7 @@ BUILTINS = {
     "DamagedError": OSError,
     "TileError": RuntimeError,
     "ClusterError": RuntimeError,
+    "FlowError": RuntimeError,
     "TrainingError": RuntimeError,
 }
 CLASSES = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]

@@ -13,6 +13,7 @@
     │   └── DamagedError                   what was written does not read back as it was
     ├── TileError (RuntimeError)           one tile failed; names scene and tile
     ├── ClusterError (RuntimeError)        workers cannot be started, reached or kept alive
+    ├── FlowError (RuntimeError)           the Prefect server cannot be reached, or a flow cannot be deployed
     └── TrainingError (RuntimeError)       training cannot start or go on
 
 Every message says where, what was found, what is needed and what to do, in one line.
@@ -22,6 +23,7 @@ The command line prints it as it is and exits with 1.
 __all__ = [
     "ClusterError",
     "DamagedError",
+    "FlowError",
     "ModelError",
     "OutputBusyError",
     "OutputError",
@@ -77,6 +79,10 @@ class TileError(SegflowError, RuntimeError):
 
 class ClusterError(SegflowError, RuntimeError):
     """Workers cannot be started, reached or kept alive."""
+
+
+class FlowError(SegflowError, RuntimeError):
+    """The Prefect server cannot be reached or lost its answer, or a flow cannot be deployed."""
 
 
 class TrainingError(SegflowError, RuntimeError):

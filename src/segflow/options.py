@@ -25,6 +25,20 @@ Model = Annotated[
     ),
 ]
 Out = Annotated[str | None, _option("--out", "-o", help="Output folder. [default: maps]", panel="What", metavar="DIR")]
+Work = Annotated[
+    str | None,
+    _option("--work", help="Folder for work in progress. [default: OUT/.segflow]", panel="How", metavar="DIR"),
+]
+Name = Annotated[
+    str | None, _option("--name", help="Name of the scene and its products. [default: its file's]", panel="What")
+]
+Mosaic = Annotated[
+    bool | None, _option("--mosaic", help="Take the scenes given as the parts of one, on one grid.", panel="What")
+]
+Resample = Annotated[
+    bool | None,
+    _option("--resample", help="Read scenes at the model's resolution; products get it too.", panel="What"),
+]
 Bands = Annotated[
     str | None,
     _option("--bands", help="Bands in the model's order, by number or name: 1,2,3 or red,green,blue.", panel="What"),
@@ -49,6 +63,17 @@ Workers = Annotated[
 ]
 Scheduler = Annotated[
     str | None, _option("--scheduler", help="Address of a running Dask scheduler, tcp://host:8786.", panel="How")
+]
+Tls = Annotated[
+    str | None,
+    _option("--tls", help="Folder of certificates, as `segflow tls init` writes it.", panel="How", metavar="DIR"),
+]
+Together = Annotated[
+    int | None, _option("--together", help="Scenes that are mapped side by side. [default: 1]", panel="How")
+]
+LogJson = Annotated[
+    str | None,
+    _option("--log-json", help="Write one line of JSON per event to this file.", panel="How", metavar="FILE"),
 ]
 MinArea = Annotated[
     float | None,
