@@ -94,7 +94,7 @@ class RunSettings:
     model: str = "forest-amazon-s2"
     out: str = "maps"
     work: str | None = None
-    name: Annotated[str, Field(pattern=r"^[^/\\\0]+$")] | None = None
+    name: Annotated[str, Field(pattern=r"^[^/\\]+$")] | None = None
     mosaic: bool = False
     resample: bool = False
     tile: Annotated[int, Field(ge=TILE_STEP, multiple_of=TILE_STEP)] | None = None
