@@ -21,6 +21,9 @@ class Progress(Protocol):
     def note(self, message: str) -> None:
         """Hear of something worth a line: a warning, a resumed run."""
 
+    def event(self, name: str, **fields: object) -> None:
+        """Hear that something happened which only a log wants: a tile that is done, say, with its scene and worker."""
+
 
 class Silence:
     """Progress that nobody watches."""
@@ -35,6 +38,9 @@ class Silence:
         """Ignore it."""
 
     def note(self, message: str) -> None:
+        """Ignore it."""
+
+    def event(self, name: str, **fields: object) -> None:
         """Ignore it."""
 
 

@@ -64,6 +64,9 @@ class TerminalProgress:
         """Print a line above the bars."""
         self._bars.console.print(message, highlight=False, markup=False, soft_wrap=True)
 
+    def event(self, name: str, **fields: object) -> None:
+        """Draw nothing."""
+
 
 class LineProgress:
     """Prints a line when a stage ends, and one in between where it takes long."""
@@ -100,6 +103,9 @@ class LineProgress:
         """Print a line on standard error."""
         sys.stderr.write(f"{message}\n")
         sys.stderr.flush()
+
+    def event(self, name: str, **fields: object) -> None:
+        """Print nothing."""
 
 
 @contextmanager
