@@ -23,7 +23,7 @@ from segflow.segmentation.training.fine_tuning import adopt_weights, check_start
 from segflow.segmentation.training.loop import set_up
 
 # What may differ between two trainings that give the same weights, or is true on one machine only.
-_FREE = frozenset({"data", "out", "logs", "notes", "description", "licence", "version", "core"})
+FREE = frozenset({"data", "out", "logs", "notes", "description", "licence", "version", "core"})
 _LOCAL = frozenset({"data", "out", "logs", "notes", "threads", "device", "start"})
 
 
@@ -138,7 +138,7 @@ def find_unseen(settings: TrainSettings, training: Sequence[Sample]) -> tuple[st
 
 def identify(settings: TrainSettings, beginning: Beginning, samples: Sequence[Sample]) -> dict[str, object]:
     """Give what decides the weights, as texts by name: settings, the model to start from, and the scenes."""
-    told = {name: repr(value) for name, value in asdict(settings).items() if name not in _FREE}
+    told = {name: repr(value) for name, value in asdict(settings).items() if name not in FREE}
     seen = {f"scene {sample.name}": _checksum(sample) for sample in samples}
     start = {} if beginning.start is None else {"start": beginning.start.digest}
     return {**told, **start, **seen}

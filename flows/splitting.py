@@ -44,12 +44,15 @@ class SplitPlan:
         The blocks of each scene; empty where scenes are split whole.
     notes
         What the user should know, a line each.
+    together
+        Pairs of scenes that must serve one part: they show the same ground or hold the same pixels.
     """
 
     scenes: Mapping[str, Path]
     parts: Mapping[str, frozenset[Part]]
     blocks: Mapping[str, SceneBlocks] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    together: tuple[tuple[str, str], ...] = ()
 
     def names(self, part: Part) -> tuple[str, ...]:
         """Give the names of the scenes that serve a part."""
@@ -84,12 +87,12 @@ def plan_split(settings: TrainSettings) -> SplitPlan:
     scenes, notes = _labelled_scenes(settings)
     overlaps = find_overlaps(_outlines(scenes))
     twins = find_twins(digest_candidates(scenes))
+    pairs = (*overlaps, *twins)
     blocks: dict[str, SceneBlocks] = {}
     if settings.test:
         parts = _named_parts(scenes, settings)
     elif settings.split.by == "scene":
         split = settings.split
-        pairs = [*overlaps, *twins]
         parts = deal_scenes(scenes, pairs, validation=split.validation, test=split.test, seed=split.seed)
     else:
         blocks = _deal_blocks(scenes, settings)
@@ -99,7 +102,7 @@ def plan_split(settings: TrainSettings) -> SplitPlan:
         else {name: frozenset({part}) for name, part in parts.items()}
     )
     check_leakage(served, overlaps=overlaps, twins=twins)
-    return SplitPlan(scenes=scenes, parts=served, blocks=blocks, notes=notes)
+    return SplitPlan(scenes=scenes, parts=served, blocks=blocks, notes=notes, together=pairs)
 
 
 def _labelled_scenes(settings: TrainSettings) -> tuple[dict[str, Path], tuple[str, ...]]:
