@@ -78,6 +78,7 @@ def train_model(settings: TrainSettings, progress: Progress | None = None, *, re
         progress,
         resume=resume,
         identity=identify(settings, beginning, [*training, *validation]),
+        notes=plan.notes,
     )
     if settings.half_weights:
         round_kernels(best)
@@ -118,6 +119,7 @@ def _train(
     progress: Progress,
     *,
     identity: Mapping[str, object],
+    notes: Sequence[str],
     resume: bool,
 ) -> Network:
     """Train, with a log and checkpoints in the log folder, and give the best network."""
@@ -133,7 +135,7 @@ def _train(
         lambda best, scores: _write(settings, spec, best, {"validation": summarise(scores, spec)}),
     )
     if not goes_on:
-        watch.begin(settings.epochs, recipe.steps)
+        watch.begin(settings.epochs, recipe.steps, notes)
     with stage(progress, "training", settings.epochs, "epochs"):
         return train_network(
             network,

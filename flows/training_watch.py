@@ -1,6 +1,6 @@
 """What becomes of every step and epoch: a line, a log, and the best model so far as a file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from segflow.flows.progress import Progress
@@ -32,8 +32,8 @@ class TrainingWatch:
     ) -> None:
         self._spec, self._log, self._progress, self._keep = spec, log, progress, keep
 
-    def begin(self, epochs: int, steps: int) -> None:
-        """Write the first line of a new log."""
+    def begin(self, epochs: int, steps: int, notes: Sequence[str]) -> None:
+        """Write the first line of a new log: what is trained, and what was noted on its labels."""
         self._log.write(
             "start",
             name=self._spec.name,
@@ -42,6 +42,7 @@ class TrainingWatch:
             steps_per_epoch=steps,
             classes=[entry.name for entry in self._spec.classes],
             colours=[entry.colour for entry in self._spec.classes],
+            notes=list(notes),
         )
 
     def resume(self, epoch: int) -> None:

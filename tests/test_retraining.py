@@ -20,6 +20,7 @@ from segflow.flows.models import find_model
 from segflow.flows.scoring import score_samples
 from segflow.flows.train import train_model
 from segflow.io.models import read_model_file
+from segflow.io.training_log import read_training_log
 from segflow.segmentation.metrics import Scores, confusion
 from segflow.segmentation.weights import restore_network
 from tests.scenes import write_scene
@@ -141,6 +142,8 @@ def test_a_retrained_model_beats_its_start_on_a_kept_out_scene_and_maps_it(
     assert spec.metrics["test"]["mean_iou"] == pytest.approx(after, abs=1e-4)
     assert spec.provenance["start"]["name"] == "summer"
     assert spec.bands == find_model(str(start)).spec.bands  # weights and scaling belong together
+    beginning = read_training_log(settings.log_folder)[0]
+    assert {"labels: 'Acker' is 0 (field)", "labels: 'Wald' is 1 (forest)"} <= set(beginning["notes"])
 
     scene = config.parent / "images" / f"{kept_out}.tif"
     mapped = CliRunner().invoke(app, ["run", str(scene), "--model", str(model), "--out", str(tmp_path)])
