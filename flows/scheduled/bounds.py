@@ -1,0 +1,101 @@
+"""Waiting for Prefect's server, never for long: a server that is gone may not stop a map."""
+
+import contextvars
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from prefect.client.orchestration import get_client
+
+from segflow.errors import FlowError
+
+T = TypeVar("T")
+
+ANSWER_SECONDS = 10.0  # for one call
+HEALTH_SECONDS = 3.0  # for "are you there?"
+RETURN_SECONDS = 10.0  # for a server that restarts while a flow ends; then Prefect itself asks for up to 50 s more
+_PAUSE = 1.0  # s between questions
+
+
+class NoAnswerError(Exception):
+    """A call did not come back in time."""
+
+
+def answer_within(seconds: float, call: Callable[[], T]) -> T:
+    """Give what a call returns, or raise what it raises.
+
+    The call runs in a thread of its own with the context of the caller, so that Prefect knows the run.
+    A call that hangs is left behind; its thread ends with the process.
+
+    Raises
+    ------
+    NoAnswerError
+        If it takes longer than `seconds`.
+    """
+    answer: list[T] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            answer.append(call())
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it belongs to the caller
+            failure.append(error)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), name="segflow-ask", daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failure:
+        raise failure[0]
+    if not answer:
+        msg = f"no answer within {seconds:g} s"
+        raise NoAnswerError(msg)
+    return answer[0]
+
+
+def server_problem(seconds: float = HEALTH_SECONDS) -> str | None:
+    """Give why the server of this run does not answer; None where it does."""
+    try:
+        error = answer_within(seconds, lambda: get_client(sync_client=True).api_healthcheck())
+    except Exception as found:  # noqa: BLE001  # whatever it is, the server does not answer
+        error = found
+    return None if error is None else f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def tell(call: Callable[[], object], *, seconds: float = ANSWER_SECONDS) -> str | None:
+    """Tell the server something that a map does not depend on; give why that failed, None where it did not.
+
+    A server that is gone costs `HEALTH_SECONDS`, however many things there are to tell.
+    """
+    problem = server_problem()
+    if problem is not None:
+        return problem
+    try:
+        answer_within(seconds, call)
+    except Exception as error:  # noqa: BLE001  # the map is right whatever the server says
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def wait_for_server(what: str, *, seconds: float = RETURN_SECONDS) -> None:
+    """Wait for the server at the end of a flow, as long as a restart takes.
+
+    Parameters
+    ----------
+    what
+        What was done, for the message: ``12 scenes are mapped``.
+
+    Raises
+    ------
+    FlowError
+        If it does not come back.
+    """
+    deadline = time.monotonic() + seconds
+    while (problem := server_problem()) is not None:
+        if time.monotonic() >= deadline:
+            msg = (
+                f"Prefect's server does not answer any more ({problem}), so this run cannot be reported: {what}; "
+                "start the server and run the flow again, it takes up what is there"
+            )
+            raise FlowError(msg)
+        time.sleep(_PAUSE)
