@@ -2,22 +2,27 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import dask
-from distributed import Client, LocalCluster, Scheduler, SpecCluster, Worker
+from distributed import Client, Nanny, Scheduler, SpecCluster, Worker
 
-from segflow import __version__
-from segflow.errors import ClusterError
-from segflow.segmentation.memory import MALLOC_ENVIRONMENT
+from segflow.errors import ClusterError, SettingsError
+from segflow.flows.cluster_checks import check_versions
+from segflow.flows.tls import fresh_security, greet, security_for
+from segflow.flows.worker_places import GPU, find_gpus, spawn_environment, worker_places
 
 LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 30  # for workers to come up or a scheduler to answer
+INSIDE = "inproc"  # scheme of schedulers in this very process
 
 
 @contextmanager
-def open_cluster(workers: int, scheduler: str | None) -> Iterator[Client]:
+def open_cluster(
+    workers: int, scheduler: str | None, *, tls: str | None = None, device: str = "auto"
+) -> Iterator[Client]:
     """Open a client to the cluster that was asked for, and close what it started.
 
     Parameters
@@ -26,14 +31,41 @@ def open_cluster(workers: int, scheduler: str | None) -> Iterator[Client]:
         Local worker processes, on loopback; 0: one worker inside this process, no port open.
     scheduler
         Address of a running scheduler; None: a cluster of our own.
+    tls
+        Folder of certificates for a ``tls://`` scheduler.
+    device
+        As in the settings: local workers are dealt the GPUs that it means.
 
     Raises
     ------
     ClusterError
         If the cluster does not come up, has no workers or runs another version.
+    SettingsError
+        If certificates and address do not fit each other.
     """
-    settings = {
-        "distributed.nanny.pre-spawn-environ": _spawn_environment(workers),
+    if scheduler is None and tls is not None:
+        msg = f"--tls {tls} is for a scheduler, and none was given: add --scheduler tls://…, or leave --tls out"
+        raise SettingsError(msg)
+    with dask.config.set(dask_settings(spawn_environment(workers))):
+        if scheduler is not None:
+            with _connect(scheduler, tls) as client:
+                yield client
+        else:
+            with _local_cluster(workers, device) as cluster, Client(cluster, set_as_default=False) as client:
+                _wait_for_workers(client, max(1, workers))
+                yield client
+
+
+def dask_settings(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Give Dask's settings for clients, schedulers and workers of segflow.
+
+    Parameters
+    ----------
+    environment
+        Variables that are set before a worker process starts.
+    """
+    return {
+        "distributed.nanny.pre-spawn-environ": dict(environment),
         "distributed.worker.memory.target": False,
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
@@ -45,77 +77,101 @@ def open_cluster(workers: int, scheduler: str | None) -> Iterator[Client]:
         "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
         "distributed.logging.distributed": "critical",
     }
-    with dask.config.set(settings):
-        if scheduler is not None:
-            with _connect(scheduler) as client:
-                yield client
-        else:
-            with _local_cluster(workers) as cluster, Client(cluster, set_as_default=False) as client:
-                _wait_for_workers(client, max(1, workers))
-                yield client
 
 
-def _spawn_environment(workers: int) -> dict[str, str]:
-    """Give the environment of worker processes: processors are shared out evenly, freed memory is kept."""
-    threads = str(max(1, (os.cpu_count() or 1) // max(1, workers)))
-    return {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **MALLOC_ENVIRONMENT}
-
-
-class _PortlessScheduler(Scheduler):
-    """A scheduler that answers inside this process only; Dask's own serves HTTP even without a dashboard."""
+class PortlessScheduler(Scheduler):
+    """A scheduler without a dashboard; Dask's own serves HTTP even when told not to."""
 
     def start_http_server(self, *_: object, **__: object) -> None:
         """Open no port."""
 
 
-class _PortlessWorker(Worker):
-    """A worker that answers inside this process only."""
+class PortlessWorker(Worker):
+    """A worker without a dashboard."""
 
     def start_http_server(self, *_: object, **__: object) -> None:
         """Open no port."""
 
 
-def _local_cluster(workers: int) -> SpecCluster:
+@contextmanager
+def _local_cluster(workers: int, device: str) -> Iterator[SpecCluster]:
     try:
-        return _processes(workers) if workers else _embedded()
+        with _kept_environment(spawn_environment(workers)):
+            cluster = _processes(workers, device) if workers else _embedded(device)
     except (OSError, RuntimeError, TimeoutError) as error:
         msg = f"{max(1, workers)} local worker(s) did not start ({error}): try fewer --workers"
         raise ClusterError(msg) from error
+    with cluster:
+        yield cluster
 
 
-def _embedded() -> SpecCluster:
+def _embedded(device: str) -> SpecCluster:
     """Start a scheduler and a worker with one thread in this process."""
+    offered = {GPU: 1.0} if device.startswith("cuda") else {}
+    options = {"nthreads": 1, "memory_limit": 0, "dashboard": False, "resources": offered}
     return SpecCluster(
-        scheduler={"cls": _PortlessScheduler, "options": {"protocol": "inproc", "dashboard": False}},
-        workers={0: {"cls": _PortlessWorker, "options": {"nthreads": 1, "memory_limit": 0, "dashboard": False}}},
+        scheduler={"cls": PortlessScheduler, "options": {"protocol": INSIDE, "dashboard": False}},
+        workers={0: {"cls": PortlessWorker, "options": options}},
         silence_logs=logging.CRITICAL,
     )
 
 
-def _processes(workers: int) -> SpecCluster:
-    """Start worker processes with one thread each; they and their HTTP servers listen on loopback."""
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        host=LOOPBACK,
-        dashboard_address=f"{LOOPBACK}:0",
-        worker_dashboard_address=f"{LOOPBACK}:0",
-        memory_limit=0,
+def _processes(workers: int, device: str) -> SpecCluster:
+    """Start worker processes with one thread each, on loopback.
+
+    They speak TLS with certificates made up for the occasion and held in memory: whoever reaches
+    a scheduler's port runs code, and on loopback that is every user of the machine.
+    """
+    security = fresh_security()
+    common = {"host": LOOPBACK, "protocol": "tls", "security": security, "dashboard": False}
+    return SpecCluster(
+        scheduler={"cls": PortlessScheduler, "options": {**common, "port": 0}},
+        workers={
+            index: {
+                "cls": Nanny,
+                "options": {
+                    **common,
+                    "worker_class": PortlessWorker,
+                    "nthreads": 1,
+                    "memory_limit": 0,
+                    "env": dict(place.environment),
+                    "resources": dict(place.resources),
+                },
+            }
+            for index, place in enumerate(worker_places(workers, find_gpus(device), device))
+        },
+        security=security,
         silence_logs=logging.CRITICAL,
     )
 
 
 @contextmanager
-def _connect(address: str) -> Iterator[Client]:
+def _kept_environment(names: Iterable[str]) -> Iterator[None]:
+    """Give variables of this process back after the block: what is set before workers start is set here for good."""
+    before = {name: os.environ.get(name) for name in names}
     try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _connect(address: str, tls: str | None) -> Iterator[Client]:
+    security = security_for(address, tls)
+    if not address.startswith(f"{INSIDE}://"):
+        greet(address, security, CONNECT_SECONDS)
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False, security=security)
     except (OSError, TimeoutError, ValueError) as error:
         msg = f"scheduler {address} does not answer within {CONNECT_SECONDS} s ({error}): is it running there?"
         raise ClusterError(msg) from error
     with client:
         _wait_for_workers(client, 1)
-        _check_versions(client, address)
+        check_versions(client)
         yield client
 
 
@@ -123,21 +179,6 @@ def _wait_for_workers(client: Client, count: int) -> None:
     try:
         client.wait_for_workers(count, timeout=CONNECT_SECONDS)
     except TimeoutError as error:
-        found = len(client.scheduler_info()["workers"])
+        found = len(client.nthreads())
         msg = f"{found} of {count} Dask worker(s) came up within {CONNECT_SECONDS} s: start workers for this scheduler"
         raise ClusterError(msg) from error
-
-
-def _check_versions(client: Client, address: str) -> None:
-    for worker, version in client.run(_version).items():
-        if version != __version__:
-            msg = f"worker {worker} of {address} runs segflow {version}, but needs {__version__}: install the same"
-            raise ClusterError(msg)
-
-
-def _version() -> str:
-    try:
-        from segflow import __version__ as version  # noqa: PLC0415  # runs on the worker
-    except ImportError:
-        return "none"
-    return version

@@ -1,5 +1,7 @@
 """Devices that a network can run on."""
 
+import os
+
 import torch
 
 from segflow.errors import SettingsError
@@ -22,6 +24,13 @@ def choose_device(wanted: str) -> torch.device:
             msg = f"device {wanted} is not there: found {count} CUDA device(s); use --device auto or cpu"
             raise SettingsError(msg)
     return device
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """Give the GPUs that this process sees, named as ``CUDA_VISIBLE_DEVICES`` names them; opens none of them."""
+    count = torch.cuda.device_count()
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return tuple(named[:count]) if named else tuple(str(index) for index in range(count))
 
 
 def describe_devices() -> tuple[str, ...]:

@@ -1,0 +1,153 @@
+"""Encrypted clusters: both ends of every connection show a certificate of one private authority."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from threading import Thread
+from typing import Any
+
+import dask
+from distributed.comm.addressing import get_address_host_port
+from distributed.core import rpc
+from distributed.security import Security
+
+from segflow.errors import ClusterError, SettingsError
+from segflow.io.certificates import make_certificates, read_credentials
+
+_ENCRYPTED = ("tls", "wss")
+_HELLO_SECONDS = 3.0  # that a server has to answer a first record
+_TLS_RECORDS = (0x15, 0x16)  # alert, handshake: the first byte of whatever a TLS server says
+
+
+def is_encrypted(address: str) -> bool:
+    """Tell whether an address asks for TLS."""
+    return address.partition("://")[0] in _ENCRYPTED
+
+
+def security_for(address: str, tls: str | None) -> Security | None:
+    """Give the certificates for an address; None where it is not encrypted.
+
+    Without a folder, those of Dask's own configuration are taken.
+
+    Raises
+    ------
+    SettingsError
+        If the address needs certificates and none are given, or does not use those that are,
+        or they are missing, damaged or out of date.
+    """
+    if not is_encrypted(address):
+        if tls is not None:
+            msg = f"scheduler {address} is not encrypted, but --tls was given: say tls://…, or leave --tls out"
+            raise SettingsError(msg)
+        return None
+    if tls is not None:
+        return load_security(tls)
+    if dask.config.get("distributed.comm.tls.ca-file", None) is None:
+        msg = f"scheduler {address} needs certificates: give their folder with --tls (`segflow tls init` makes one)"
+        raise SettingsError(msg)
+    return Security(require_encryption=True)
+
+
+def fresh_security() -> Security:
+    """Make certificates for one cluster that starts and ends with this process; they are held in memory."""
+    made = make_certificates(("localhost",))
+    return _for_all_roles(made.ca.decode(), made.cert.decode(), made.key.decode())
+
+
+def load_security(folder: str) -> Security:
+    """Give what a folder of certificates means to Dask, the same for every role.
+
+    Raises
+    ------
+    SettingsError
+        If they are missing, damaged or out of date.
+    """
+    found = read_credentials(folder)
+    return _for_all_roles(*(str(path.absolute()) for path in (found.ca, found.cert, found.key)))
+
+
+def _for_all_roles(ca: str, cert: str, key: str) -> Security:
+    """Give one certificate to client, scheduler and workers, as paths or as PEM."""
+    return Security(
+        require_encryption=True,
+        tls_ca_file=ca,
+        **{f"tls_{role}_cert": cert for role in ("client", "scheduler", "worker")},
+        **{f"tls_{role}_key": key for role in ("client", "scheduler", "worker")},
+    )
+
+
+def greet(address: str, security: Security | None, seconds: float) -> None:
+    """See that a scheduler answers and takes our certificate; Dask alone would wait for a silent port for ever.
+
+    Raises
+    ------
+    ClusterError
+        If it does not within `seconds`, with why, as far as that can be told.
+    """
+    try:
+        _run_aside(asyncio.wait_for(_identity(address, security), seconds))
+    except (OSError, TimeoutError, ValueError, EOFError, TypeError) as error:
+        msg = f"scheduler {address} does not answer within {seconds:g} s ({_reason(error)}): {_advice(address)}"
+        raise ClusterError(msg) from error
+
+
+async def _identity(address: str, security: Security | None) -> None:
+    arguments = security.get_connection_args("client") if security else {}
+    async with rpc(address, connection_args=arguments) as scheduler:
+        await scheduler.identity(n_workers=0)
+
+
+def _run_aside(question: Coroutine[Any, Any, None]) -> None:
+    """Wait for a coroutine in a thread of its own, whatever loop this one may be running."""
+    answer: Future[None] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(asyncio.run(question))
+        except BaseException as error:  # noqa: BLE001  # carried to the thread that waits
+            answer.set_exception(error)
+
+    Thread(target=ask, name="greet", daemon=True).start()
+    answer.result()
+
+
+def _reason(error: BaseException) -> str:
+    while error.__cause__ is not None and not str(error):
+        error = error.__cause__
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _advice(address: str) -> str:
+    speaks = speaks_tls(address)
+    if speaks is None:
+        return "is it running there?"
+    if speaks and not is_encrypted(address):
+        return "it speaks TLS: say tls://… and give the folder of its certificates with --tls"
+    if not speaks and is_encrypted(address):
+        return "it does not speak TLS: say tcp://…, or start it with --tls"
+    if speaks:
+        return "is the folder given with --tls a copy of the scheduler's?"
+    return "is it a Dask scheduler of the same version?"
+
+
+def speaks_tls(address: str) -> bool | None:
+    """Tell whether a server answers a TLS greeting with TLS; None if nobody is there or it is silent."""
+    try:
+        host, port = get_address_host_port(address, strict=True)
+        with socket.create_connection((host, port), timeout=_HELLO_SECONDS) as connection:
+            connection.sendall(_client_hello())
+            first = connection.recv(1)
+    except (OSError, ValueError):
+        return None
+    return bool(first) and first[0] in _TLS_RECORDS
+
+
+def _client_hello() -> bytes:
+    """Give the first record of a TLS connection."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):  # it waits for the answer
+        ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="segflow").do_handshake()
+    return outgoing.read()
