@@ -1,18 +1,63 @@
 """Which bands of a scene go into a model, and in which order."""
 
+from dataclasses import dataclass
+from typing import Protocol
+
 from segflow.errors import SceneMismatchError
-from segflow.io.scene_info import SceneInfo
+from segflow.io.scene_info import Band
+
+
+class HasBands(Protocol):
+    """What bands are chosen from: a scene, or files that could become one."""
+
+    @property
+    def path(self) -> str:
+        """What errors name."""
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """The bands of data."""
+
+    @property
+    def alpha(self) -> int | None:
+        """Number of the alpha band, or None."""
+
+    @property
+    def band_count(self) -> int:
+        """Number of bands, with the alpha band."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandList:
+    """Bands that lie in separate files: they have names, and their order says nothing.
+
+    Attributes
+    ----------
+    path
+        What errors name.
+    bands
+        The bands.
+    """
+
+    path: str
+    bands: tuple[Band, ...]
+    alpha: None = None
+
+    @property
+    def band_count(self) -> int:
+        """Number of bands."""
+        return len(self.bands)
 
 
 def select_bands(
-    info: SceneInfo, wanted_names: tuple[str, ...], chosen: tuple[int | str, ...] | None = None
+    info: HasBands, wanted_names: tuple[str, ...], chosen: tuple[int | str, ...] | None = None
 ) -> tuple[int, ...]:
     """Give the numbers of the bands that a model gets, in its order.
 
     1. What the user chose, by number or name, if the count is right. The alpha band may be chosen: then it is data.
     2. Else the bands that carry the wanted names.
     3. Else all bands of data in the order of the file, if there are as many as wanted
-       and their descriptions do not contradict.
+       and their descriptions do not contradict; never of bands in separate files.
 
     Raises
     ------
@@ -27,18 +72,18 @@ def select_bands(
     if len(info.bands) != len(wanted_names):
         raise _mismatch(info, wanted_names, f"has {_bands_text(info)}")
     described = [band.name for band in info.bands if band.described]
-    if set(described) & {name.lower() for name in wanted_names}:
+    if isinstance(info, BandList) or set(described) & {name.lower() for name in wanted_names}:
         raise _mismatch(info, wanted_names, f"has bands of other names: {', '.join(map(str, described))}")
     return tuple(band.number for band in info.bands)
 
 
-def _chosen(info: SceneInfo, wanted: tuple[str, ...], chosen: tuple[int | str, ...]) -> tuple[int, ...]:
+def _chosen(info: HasBands, wanted: tuple[str, ...], chosen: tuple[int | str, ...]) -> tuple[int, ...]:
     if len(chosen) != len(wanted):
         raise _mismatch(info, wanted, f"was given {len(chosen)} bands ({', '.join(map(str, chosen))})")
     return tuple(_chosen_number(info, wanted, choice) for choice in chosen)
 
 
-def _chosen_number(info: SceneInfo, wanted: tuple[str, ...], choice: int | str) -> int:
+def _chosen_number(info: HasBands, wanted: tuple[str, ...], choice: int | str) -> int:
     text = str(choice).strip()
     if text.isdecimal():
         if 1 <= int(text) <= info.band_count:
@@ -51,14 +96,15 @@ def _chosen_number(info: SceneInfo, wanted: tuple[str, ...], choice: int | str) 
     return numbers[0]
 
 
-def _named(info: SceneInfo, name: str) -> list[int]:
-    numbers = [band.number for band in info.bands if band.name == name.strip().lower()]
-    if not numbers and info.alpha is not None and name.strip().lower() == "alpha":
+def _named(info: HasBands, name: str) -> list[int]:
+    wanted = name.strip().lower()
+    numbers = [band.number for band in info.bands if wanted == band.name or wanted in band.aliases]
+    if not numbers and info.alpha is not None and wanted == "alpha":
         return [info.alpha]
     return numbers
 
 
-def _bands_text(info: SceneInfo) -> str:
+def _bands_text(info: HasBands) -> str:
     """Say how many bands a scene has and what they are called, in a few words."""
     count = len(info.bands)
     names = [band.name or str(band.number) for band in info.bands[:12]]
@@ -66,7 +112,7 @@ def _bands_text(info: SceneInfo) -> str:
     return text if info.alpha is None else f"{text} and alpha band {info.alpha}"
 
 
-def _mismatch(info: SceneInfo, wanted: tuple[str, ...], found: str) -> SceneMismatchError:
+def _mismatch(info: HasBands, wanted: tuple[str, ...], found: str) -> SceneMismatchError:
     needed = f"{len(wanted)} ({', '.join(wanted)})"
     example = ",".join(map(str, range(1, len(wanted) + 1)))
     return SceneMismatchError(

@@ -50,17 +50,24 @@ def _alpha_band(dataset: Any) -> int | None:  # noqa: ANN401
 
 
 def _band(dataset: Any, number: int) -> Band:  # noqa: ANN401
-    description = (dataset.descriptions[number - 1] or "").strip().lower()
-    if description.rstrip("0123456789").strip(" _-:#") in ("", *_NUMBERED[:3]):
-        description = ""
     colour = dataset.colorinterp[number - 1]
-    colour_name = None if colour in _NAMELESS else str(colour.name).lower()
-    return Band(
-        number=number,
-        name=description or colour_name,
-        nodata=dataset.nodatavals[number - 1],
-        described=bool(description),
-    )
+    colour_name = "" if colour in _NAMELESS else str(colour.name).lower()
+    name, described = band_name(dataset.descriptions[number - 1] or "", colour_name)
+    return Band(number=number, name=name, nodata=dataset.nodatavals[number - 1], described=described)
+
+
+def band_name(description: str, colour: str) -> tuple[str | None, bool]:
+    """Give the name of a band, and whether somebody wrote it on purpose.
+
+    Parameters
+    ----------
+    description, colour
+        What the band is described as, and its colour interpretation where that says something; empty for none.
+    """
+    words = description.strip().lower()
+    if words.rstrip("0123456789").strip(" _-:#") in ("", *_NUMBERED[:3]):
+        words = ""
+    return words or colour or None, bool(words)
 
 
 def _dtype(dataset: Any, path: str) -> str:  # noqa: ANN401

@@ -16,6 +16,15 @@ def gsd(grid: Grid) -> float | None:
     that stretch (Web Mercator at 60° doubles lengths) all come out as metres on the ground.
     None for a grid without CRS, or with one that has no relation to the ground.
     """
+    sides = ground_sides(grid)
+    return None if sides is None else math.sqrt(sides[0] * sides[1])
+
+
+def ground_sides(grid: Grid) -> tuple[float, float] | None:
+    """Give how long the sides of the pixel at the scene's centre are on the ground: (down, across) [m].
+
+    None for a grid without CRS, or with one that has no relation to the ground.
+    """
     if grid.crs is None:
         return None
     try:
@@ -26,7 +35,7 @@ def gsd(grid: Grid) -> float | None:
     if not all(side > 0 and math.isfinite(side) for side in sides):
         sides = _planar_sides(grid, crs)
     product = sides[0] * sides[1]
-    return math.sqrt(product) if product > 0 and math.isfinite(product) else None
+    return sides if product > 0 and math.isfinite(product) else None
 
 
 def _ellipsoidal_sides(grid: Grid, crs: CRS) -> tuple[float, float]:

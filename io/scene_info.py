@@ -1,10 +1,11 @@
 """What is known of a scene without reading its pixels."""
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from affine import Affine
 
-from segflow.tiling import Grid
+from segflow.tiling import Grid, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,22 +22,58 @@ class Band:
         The value that stands for "outside the data", or None.
     described
         Whether `name` is a description, which somebody wrote on purpose; colour interpretations are often defaults.
+    aliases
+        Other names that the band goes by, in lower case.
     """
 
     number: int
     name: str | None
     nodata: float | None
     described: bool = False
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SceneInfo:
-    """A scene as its file describes it.
+class Part:
+    """Some pixels of one file, and where they lie in a scene of many files.
 
     Attributes
     ----------
     path
-        Absolute path, or the address of a remote scene.
+        Absolute path of the GeoTIFF, or its address.
+    bands
+        Numbers of the scene's bands that it gives.
+    numbers
+        Numbers of the file's bands, one for each of `bands`.
+    nodata
+        Values that stand for "outside the data" besides the file's own, one or None for each of `bands`.
+    source
+        The pixels taken from the file.
+    place
+        Where they lie in the scene; of the same shape as `source`.
+    """
+
+    path: str
+    bands: tuple[int, ...]
+    numbers: tuple[int, ...]
+    nodata: tuple[float | None, ...]
+    source: Window
+    place: Window
+
+    def __post_init__(self) -> None:
+        if not len(self.bands) == len(self.numbers) == len(self.nodata) or self.source.shape != self.place.shape:
+            msg = f"a part needs a file's band and a nodata value per band, and windows of one shape, got {self}"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneInfo:
+    """A scene as its file, or its files, describe it.
+
+    Attributes
+    ----------
+    path
+        Absolute path, or the address of a remote scene; of a mosaic the first file's.
     grid
         Shape, transform and CRS.
     bands
@@ -51,6 +88,13 @@ class SceneInfo:
         When the scene was taken, ISO 8601 in UTC, if the file says so.
     gcps
         Whether the file has ground control points besides its transform.
+    title
+        Name of a scene whose file's name is none: a STAC item, a folder of bands.
+    stacks
+        Of a scene of many files: stacks of parts, each stack for other bands. The parts of a stack give the
+        same bands, and where they overlap the first that holds data wins. Empty for a scene that is one GeoTIFF.
+    native
+        The grid of the files, where the scene is resampled to another; None where it is read as it is.
     """
 
     path: str
@@ -61,6 +105,9 @@ class SceneInfo:
     has_mask: bool
     acquired: str | None
     gcps: bool
+    title: str | None = None
+    stacks: tuple[tuple[Part, ...], ...] = ()
+    native: Grid | None = None
 
     @property
     def georeferenced(self) -> bool:
@@ -71,3 +118,14 @@ class SceneInfo:
     def band_count(self) -> int:
         """Number of bands in the file, with the alpha band."""
         return len(self.bands) + (self.alpha is not None)
+
+    @property
+    def name(self) -> str:
+        """Name of the scene: its title, else the name of its file without the suffix."""
+        return self.title or PurePosixPath(self.path.partition("?")[0] if "://" in self.path else self.path).stem
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Paths and addresses of all GeoTIFFs whose pixels are read, each once."""
+        parts = [part.path for stack in self.stacks for part in stack]
+        return tuple(dict.fromkeys(parts)) if parts else (self.path,)

@@ -1,27 +1,23 @@
-"""Scenes in: what a GeoTIFF is, and its pixels window by window with their validity."""
+"""Scenes in: what they are, and their pixels window by window with their validity.
+
+A scene is one GeoTIFF, or many files on one grid (`segflow.io.scene_inputs`); either may be resampled.
+All are read through one class, by one rule of validity.
+"""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
-import numpy.typing as npt
-import rasterio
-import rasterio.windows
-from rasterio.enums import Interleaving
 
-from segflow.errors import SceneMismatchError
 from segflow.io.bands import select_bands
-from segflow.io.describe import describe_dataset
-from segflow.io.gdal import DRIVER, gdal_env, ignore_missing_georeference, scene_errors
+from segflow.io.geotiffs import Pixels, PixelSource, Valid, check_bands, open_dataset, open_pixels
 from segflow.io.ground import gsd
 from segflow.io.identity import scene_identity
 from segflow.io.limits import SceneLimits
+from segflow.io.resampling import ResampledPixels
 from segflow.io.scene_info import Band, SceneInfo
-from segflow.io.sources import check_source, is_remote
-from segflow.io.tiff_header import check_tiff_header
-from segflow.io.validity import valid_pixels
+from segflow.io.stacks import open_stacks
 from segflow.tiling import Window
 
 __all__ = [
@@ -36,9 +32,6 @@ __all__ = [
     "select_bands",
 ]
 
-Pixels = npt.NDArray[Any]  # (bands, height, width) in the scene's dtype
-Valid = npt.NDArray[np.bool_]  # (height, width), True where every chosen band holds data
-
 _DEFAULT_LIMITS = SceneLimits()
 
 
@@ -49,7 +42,7 @@ def describe_scene(
     sidecars: bool = False,
     remote: bool = False,
 ) -> SceneInfo:
-    """Give what a scene's file says about it, without reading pixels.
+    """Give what a GeoTIFF says about itself, without reading pixels.
 
     Parameters
     ----------
@@ -67,13 +60,13 @@ def describe_scene(
     SceneError
         If the file cannot be opened, is no GeoTIFF, is too large, or has no usable transform or type.
     """
-    with _open_dataset(path, limits=limits, sidecars=sidecars, remote=remote) as (_, info):
+    with open_dataset(path, limits=limits, sidecars=sidecars, remote=remote) as (_, info):
         return info
 
 
 @contextmanager
 def open_scene(
-    path: str | os.PathLike[str],
+    scene: str | os.PathLike[str] | SceneInfo,
     band_numbers: tuple[int, ...],
     *,
     limits: SceneLimits = _DEFAULT_LIMITS,
@@ -84,22 +77,33 @@ def open_scene(
 
     Parameters
     ----------
-    path
-        A GeoTIFF file; with `remote` also its address.
+    scene
+        A GeoTIFF file, with `remote` also its address; or any scene as it was described.
     band_numbers
         The bands to read, from 1, in the order they are wanted; the alpha band among them counts as data.
 
     Raises
     ------
     SceneError
-        If the file cannot be opened; `SceneMismatchError` if it has no such band.
+        If a file cannot be opened; `SceneMismatchError` if the scene has no such band.
     """
-    with _open_dataset(path, limits=limits, sidecars=sidecars, remote=remote) as (dataset, info):
-        for number in band_numbers:
-            if not 1 <= number <= info.band_count:
-                msg = f"{info.path} has no band {number}, it has {info.band_count}: choose bands with --bands"
-                raise SceneMismatchError(msg)
-        yield Scene(dataset, info, band_numbers)
+    with ExitStack() as held:
+        source: PixelSource
+        if isinstance(scene, SceneInfo) and scene.stacks:
+            check_bands(scene, band_numbers)
+            source = held.enter_context(
+                open_stacks(scene, band_numbers, limits=limits, sidecars=sidecars, remote=remote)
+            )
+            info = scene
+        else:
+            path = scene.path if isinstance(scene, SceneInfo) else scene
+            source = held.enter_context(
+                open_pixels(path, band_numbers, limits=limits, sidecars=sidecars, remote=remote)
+            )
+            info = scene if isinstance(scene, SceneInfo) else source.info
+        if info.native is not None:
+            source = ResampledPixels(source, info.native, info.grid, len(band_numbers), info.dtype)
+        yield Scene(source, info, band_numbers)
 
 
 class Scene:
@@ -108,18 +112,15 @@ class Scene:
     Attributes
     ----------
     info
-        What the file says about the scene.
+        What is known of the scene.
     band_numbers
         The bands that `read_window` gives, in this order.
     """
 
-    def __init__(self, dataset: Any, info: SceneInfo, band_numbers: tuple[int, ...]) -> None:  # noqa: ANN401
+    def __init__(self, source: PixelSource, info: SceneInfo, band_numbers: tuple[int, ...]) -> None:
         self.info = info
         self.band_numbers = band_numbers
-        self._dataset = dataset
-        self._dtype = np.dtype(info.dtype)
-        self._nodata = tuple(dataset.nodatavals[number - 1] for number in band_numbers)
-        self._alpha = info.alpha if info.alpha not in band_numbers else None
+        self._source = source
 
     def read_window(self, window: Window) -> tuple[Pixels, Valid]:
         """Give the pixels in `window`, which may reach past the end of the scene.
@@ -138,76 +139,11 @@ class Scene:
             If the pixels cannot be read; the message names file and window.
         """
         inside = window.clip(self.info.grid.window)
-        if inside == window:
-            return self._read(inside)
-        pixels = np.zeros((len(self.band_numbers), *window.shape), self._dtype)
+        if inside == window and window.size:
+            return self._source.read(window)
+        pixels = np.zeros((len(self.band_numbers), *window.shape), np.dtype(self.info.dtype))
         valid = np.zeros(window.shape, np.bool_)
         if inside.size:
             rows, cols = inside.relative_to(window).slices
-            pixels[:, rows, cols], valid[rows, cols] = self._read(inside)
+            pixels[:, rows, cols], valid[rows, cols] = self._source.read(inside)
         return pixels, valid
-
-    def _read(self, window: Window) -> tuple[Pixels, Valid]:
-        """Read a window that lies in the scene."""
-        if not window.size:
-            return np.zeros((len(self.band_numbers), *window.shape), self._dtype), np.zeros(window.shape, np.bool_)
-        pixels, masks = self._read_layers(window)
-        valid = valid_pixels(pixels, self._nodata)
-        for mask in masks:
-            valid = mask != 0 if valid is None else np.logical_and(valid, mask != 0, out=valid)
-        if valid is None:
-            return pixels, np.ones(window.shape, np.bool_)
-        if not valid.all():
-            np.copyto(pixels, 0, where=~valid)
-        return pixels, valid
-
-    def _read_layers(self, window: Window) -> tuple[Pixels, list[npt.NDArray[Any]]]:
-        """Read the chosen bands, with alpha in the same pass, and the mask if there is one."""
-        rows, cols = window.rows, window.cols
-        box = rasterio.windows.Window(cols.start, rows.start, len(cols), len(rows))
-        where = f"reading rows {rows.start}–{rows.stop}, columns {cols.start}–{cols.stop}"
-        with scene_errors(self.info.path, where, "the file is damaged or cut short, copy or download it again"):
-            if self._alpha is None:
-                pixels, masks = self._dataset.read(list(self.band_numbers), window=box), []
-            else:
-                layers = self._dataset.read([*self.band_numbers, self._alpha], window=box)
-                pixels, masks = layers[:-1], [layers[-1]]
-            if self.info.has_mask:
-                masks.append(self._dataset.read_masks(1, window=box))
-        return pixels, masks
-
-
-@contextmanager
-def _open_dataset(
-    path: str | os.PathLike[str], *, limits: SceneLimits, sidecars: bool, remote: bool
-) -> Iterator[tuple[Any, SceneInfo]]:
-    """Open a dataset after its source and its header were checked, and describe it."""
-    source = check_source(os.fspath(path), sidecars=sidecars, remote=remote)
-    advice = "the file is damaged or no GeoTIFF, copy or convert it again"
-    with scene_errors(source, "opening", advice):
-        if not is_remote(source):
-            check_tiff_header(source, limits)
-        ignore_missing_georeference()
-    with gdal_env(sidecars=sidecars, remote=remote):
-        with scene_errors(source, "opening", advice):
-            dataset = rasterio.open(source, driver=DRIVER, sharing=False)
-        try:
-            with scene_errors(source, "reading the header", advice):
-                _check_limits(dataset, source, limits)
-                info = describe_dataset(dataset, source)
-            yield dataset, info
-        finally:
-            dataset.close()
-
-
-def _check_limits(dataset: Any, source: str, limits: SceneLimits) -> None:  # noqa: ANN401
-    """Check what GDAL found, which for a remote scene is the first that is known."""
-    rows, cols = dataset.block_shapes[0] if dataset.count else (0, 0)
-    samples = dataset.count if dataset.interleaving is Interleaving.pixel else 1
-    item = np.dtype(dataset.dtypes[0]).itemsize if dataset.count and "complex_int" not in dataset.dtypes[0] else 4
-    limits.check(
-        source,
-        bands=dataset.count,
-        pixels=dataset.height * dataset.width,
-        block_bytes=rows * cols * item * samples,
-    )
