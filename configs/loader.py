@@ -24,6 +24,7 @@ def load_settings(
     environment: Mapping[str, str] | None = None,
     options: Mapping[str, Any] | None = None,
     overrides: Mapping[str, Any] | None = None,
+    source: str = "command line",
 ) -> Settings:
     """Give settings of the dataclass `kind`, each value from the strongest source that names it.
 
@@ -39,6 +40,8 @@ def load_settings(
         What was given on the command line; entries that are None were not given.
     overrides
         The same, stronger; None is a value here.
+    source
+        Where options and overrides come from, for messages.
 
     Raises
     ------
@@ -49,15 +52,15 @@ def load_settings(
     sources: list[tuple[str, dict[str, Any]]] = [
         (str(file), read_mapping(file) if file is not None else {}),
         ("environment", _from_environment(environment or {}, known)),
-        ("command line", {key: value for key, value in (options or {}).items() if value is not None}),
-        ("command line", dict(overrides or {})),
+        (source, {key: value for key, value in (options or {}).items() if value is not None}),
+        (source, dict(overrides or {})),
     ]
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
-    for source, values in sources:
+    for place, values in sources:
         for key, value in values.items():
-            _check_known(key, known, source)
-            merged[key], origin[key] = value, source
+            _check_known(key, known, place)
+            merged[key], origin[key] = value, place
     return _validate(kind, merged, origin)
 
 
