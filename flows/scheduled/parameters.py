@@ -1,0 +1,45 @@
+"""Parameters of flows: typed and described, so that Prefect's form is a good one, and checked as the command line's."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from segflow.configs.loader import load_settings
+from segflow.configs.run import Device, Precision, RunSettings
+from segflow.flows.scheduled.common import short_name
+
+
+def described(text: str) -> Any:  # noqa: ANN401  # pydantic's own
+    """Give a field with a description that Prefect shows; it drops pydantic's plain ``description``."""
+    return Field(json_schema_extra={"description": text})
+
+
+Scene = Annotated[str, described("A scene: a GeoTIFF, a VRT, a folder of bands or a STAC item, by path or address.")]
+Model = Annotated[str, described("Shipped model by name, or the path of a .safetensors file.")]
+Out = Annotated[str, described("Folder or s3:// address for products, as the worker sees it.")]
+Workers = Annotated[int, Field(ge=0), described("Worker processes on the machine; 0: inside the flow's own process.")]
+Scheduler = Annotated[
+    str | None, described("Address of a running Dask scheduler, tcp://host:8786; none: a cluster of its own.")
+]
+RunDevice = Annotated[Device, described("Where the network runs: auto, cpu, cuda or cuda:1.")]
+RunPrecision = Annotated[Precision, described("What it computes in.")]
+More = Annotated[
+    dict[str, Any] | None,
+    described("Any other setting of `segflow run`: {'min_area': 5000, 'vectors': false}."),
+]
+
+
+def run_settings(more: dict[str, Any] | None, **chosen: object) -> RunSettings:
+    """Give the settings of a run from a flow's parameters; `more` holds those that have no parameter of their own.
+
+    Raises
+    ------
+    SettingsError
+        If a setting is unknown or out of range.
+    """
+    return load_settings(RunSettings, overrides={**chosen, **(more or {})}, source="parameter of the flow")
+
+
+def run_title(scene: str, model: str) -> str:
+    """Give the name of a flow run: scene and model."""
+    return f"{short_name(scene)} with {short_name(model) if model.endswith('.safetensors') else model}"

@@ -1,0 +1,82 @@
+"""What a map shows on Prefect's screen: areas by class, a picture, where the products lie."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from segflow.errors import SegflowError
+from segflow.flows.paths import ProductPaths
+from segflow.flows.scheduled.artifacts import artifact_key, show_link, show_picture, show_table, show_text
+from segflow.io.addresses import Place
+from segflow.io.quicklook import class_picture, png_uri
+from segflow.io.records import read_json
+from segflow.io.sidecars import LegendEntry
+
+PICTURE_SIDE = 640  # px; a PNG of classes has some 10 to 200 kB, and the server keeps it in its database
+_HECTARE = 10_000.0  # m²
+
+
+def area_rows(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Give class, area [ha], share of the data [%], pixels and mean confidence [%], one row per class of an item."""
+    table = item["properties"]["segflow:classes"]
+    data = sum(entry["pixels"] for entry in table if entry["name"] != "nodata") or 1
+    return [
+        {
+            "class": entry["name"],
+            "area [ha]": None if entry["area_m2"] is None else round(entry["area_m2"] / _HECTARE, 2),
+            "share [%]": None if entry["name"] == "nodata" else round(100 * entry["pixels"] / data, 2),
+            "pixels": entry["pixels"],
+            "confidence [%]": None if entry["confidence_mean"] is None else round(entry["confidence_mean"], 1),
+        }
+        for entry in table
+    ]
+
+
+def products_text(name: str, folder: Place, item: Mapping[str, Any]) -> str:
+    """Give the products of a scene as Markdown: a table with path, size and what each is."""
+    rows = [
+        f"| `{folder}/{asset['href'].removeprefix('./')}` | {asset.get('title', key)} | {asset['file:size']:,} |"
+        for key, asset in item["assets"].items()
+    ]
+    return "\n".join([f"# {name}", "", f"In `{folder}`:", "", "| file | what | bytes |", "|---|---|---:|", *rows])
+
+
+def show_products(folder: Place) -> list[str]:
+    """Show what a finished run made: table, picture, list of products, link to the report.
+
+    Returns
+    -------
+    What could not be shown and why. Nothing here can make a map wrong, so nothing here fails.
+    """
+    name = folder.name
+    paths = ProductPaths(folder=folder, name=name)
+    try:
+        item = read_json(paths.item)
+        if item is None:
+            return [f"{paths.item} is not there"]
+        shown = [
+            show_table(artifact_key("areas", name), area_rows(item), f"Area of every class in {name}"),
+            show_text(artifact_key("products", name), products_text(name, folder, item), f"Products of {name}"),
+            show_link(artifact_key("report", name), paths.report, f"Report of {name}, on the worker's machine"),
+        ]
+        if isinstance(paths.classes, Path):
+            uri = png_uri(class_picture(paths.classes, _legend(item), PICTURE_SIDE))
+            shown.append(show_picture(artifact_key("quicklook", name), uri, f"Classes of {name}"))
+    except (SegflowError, KeyError, TypeError, ValueError) as error:
+        return [f"{name}: {error!r}"]
+    return [problem for problem in shown if problem is not None]
+
+
+def _legend(item: Mapping[str, Any]) -> Sequence[LegendEntry]:
+    """Give the legend from the asset of the class raster."""
+    entries = item["assets"]["classes"]["classification:classes"]
+    return [
+        LegendEntry(value=entry["value"], name=entry["name"], rgb=_rgb(entry["color_hint"]))
+        for entry in entries
+        if "color_hint" in entry and entry["value"] != 255  # noqa: PLR2004  # nodata stays transparent
+    ]
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    red, green, blue = bytes.fromhex(colour)
+    return red, green, blue
