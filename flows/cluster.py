@@ -134,6 +134,7 @@ def _processes(workers: int, device: str) -> SpecCluster:
                     "worker_class": PortlessWorker,
                     "nthreads": 1,
                     "memory_limit": 0,
+                    "silence_logs": logging.CRITICAL,
                     "env": dict(place.environment),
                     "resources": dict(place.resources),
                 },

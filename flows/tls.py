@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import ssl
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
 from threading import Thread
 from typing import Any
@@ -15,7 +16,7 @@ from distributed.core import rpc
 from distributed.security import Security
 
 from segflow.errors import ClusterError, SettingsError
-from segflow.io.certificates import make_certificates, read_credentials
+from segflow.io.certificates import VALID, make_certificates, read_credentials, write_certificates
 
 _ENCRYPTED = ("tls", "wss")
 _HELLO_SECONDS = 3.0  # that a server has to answer a first record
@@ -49,6 +50,34 @@ def security_for(address: str, tls: str | None) -> Security | None:
         msg = f"scheduler {address} needs certificates: give their folder with --tls (`segflow tls init` makes one)"
         raise SettingsError(msg)
     return Security(require_encryption=True)
+
+
+def init_certificates(folder: str | os.PathLike[str], hosts: Sequence[str] = ()) -> tuple[str, ...]:
+    """Make a folder of certificates for a cluster, and say what is in it.
+
+    Parameters
+    ----------
+    folder
+        Where they go.
+    hosts
+        Names and addresses of the machines; none: this one's.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written, or are there already.
+    """
+    names = tuple(hosts) or ("localhost", "127.0.0.1", "::1", socket.gethostname())
+    made = write_certificates(folder, names)
+    return (
+        f"{made.ca}    certificate of the authority; its key was not kept, so it signs no other",
+        f"{made.cert}  certificate for {', '.join(names)}, for {VALID.days} days",
+        f"{made.key}   its private key: whoever holds it is in",
+        f"next: copy {folder} to every machine by a safe way, then",
+        f"  segflow scheduler --host ADDRESS --tls {folder}",
+        f"  segflow worker tls://ADDRESS:8786 --tls {folder}",
+        f"  segflow run SCENE --scheduler tls://ADDRESS:8786 --tls {folder}",
+    )
 
 
 def fresh_security() -> Security:

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from segflow.segmentation.devices import visible_gpus
 from segflow.segmentation.memory import MALLOC_ENVIRONMENT
 
 GPU = "GPU"  # Dask's usual name of the resource; a worker has one GPU, a task takes it
@@ -36,9 +35,11 @@ def worker_places(workers: int, gpus: Sequence[str], device: str = "auto") -> tu
     gpus
         GPUs as ``CUDA_VISIBLE_DEVICES`` names them; none: workers compute on processors.
     device
-        As in the settings. With ``cuda:1`` every worker sees all GPUs, and the tasks say which.
+        As in the settings. With ``cuda:1`` every worker sees all GPUs, and the tasks say which; with ``cpu`` none.
     """
-    if device == "cpu" or not gpus:
+    if device == "cpu":
+        return (WorkerPlace(environment={"CUDA_VISIBLE_DEVICES": ""}, resources={}),) * workers
+    if not gpus:
         return (WorkerPlace(environment={}, resources={}),) * workers
     if ":" in device:
         return (WorkerPlace(environment={}, resources={GPU: 1.0}),) * workers
@@ -50,7 +51,11 @@ def worker_places(workers: int, gpus: Sequence[str], device: str = "auto") -> tu
 
 def find_gpus(device: str) -> tuple[str, ...]:
     """Give the GPUs that this process may hand to its workers; none where the device is the processor."""
-    return () if device == "cpu" else visible_gpus()
+    if device == "cpu":
+        return ()
+    from segflow.segmentation.devices import visible_gpus  # noqa: PLC0415  # torch, which worker processes load later
+
+    return visible_gpus()
 
 
 def spawn_environment(workers: int, threads: int | None = None) -> dict[str, str]:
