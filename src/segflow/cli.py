@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from segflow import __version__, cli_evaluate, cli_model, cli_monitor, cli_project, cli_train, cli_vectorize, options
+from segflow import (
+    __version__,
+    cli_cluster,
+    cli_evaluate,
+    cli_model,
+    cli_monitor,
+    cli_project,
+    cli_train,
+    cli_vectorize,
+    options,
+)
 from segflow.errors import SegflowError
 
 if TYPE_CHECKING:
@@ -35,6 +45,9 @@ app = typer.Typer(
 )
 app.add_typer(cli_model.app, name="model")
 app.add_typer(cli_project.app, name="project")
+app.command()(cli_cluster.scheduler)
+app.command()(cli_cluster.worker)
+app.add_typer(cli_cluster.tls, name="tls")
 app.command()(cli_train.train)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_evaluate.sample)
