@@ -4,12 +4,14 @@ Each step writes a line into the shelf's ledger when it is done, so the same cal
 and does nothing where the same labels, scenes and settings were trained on before.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from segflow.configs.retrain import PromotionRule, RetrainSettings
+from segflow.configs.run import RunSettings
+from segflow.flows.batch import SceneOutcome, segment_batch
 from segflow.flows.candidate import Candidate, clear_training, last_entry, train_candidate
 from segflow.flows.comparison import Comparison
 from segflow.flows.models import ModelRef, find_model
@@ -177,3 +179,34 @@ def _record(
             **moved,
         },
     )
+
+
+def map_with_current(
+    current: Path, scenes: Iterable[str], settings: RunSettings, progress: Progress | None = None
+) -> tuple[SceneOutcome, ...]:
+    """Map scenes with the model in use; products of models before it are replaced, those of its own are kept.
+
+    All scenes get the model that is in use now, even if another is promoted meanwhile.
+
+    Parameters
+    ----------
+    current
+        The link to the model in use.
+    scenes
+        What `segment_batch` takes.
+    settings
+        What to do with each; `model` and `overwrite` are set here.
+    progress
+        Who watches.
+
+    Returns
+    -------
+    What became of every scene, in the order of `scenes`.
+
+    Raises
+    ------
+    SegflowError
+        If a list of scenes cannot be read, or two have one name.
+    """
+    chosen = replace(settings, model=str(current.resolve()), overwrite=True)
+    return segment_batch(scenes, chosen, progress)

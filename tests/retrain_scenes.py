@@ -1,4 +1,4 @@
-"""Labelled scenes for tests of retraining: enough of them to keep some out, and settings that learn well or not at all."""
+"""Labelled scenes for tests of retraining: enough to keep some out, and settings that learn well or not at all."""
 
 from pathlib import Path
 

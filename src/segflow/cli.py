@@ -21,6 +21,7 @@ from segflow import (
     cli_model,
     cli_monitor,
     cli_project,
+    cli_retrain,
     cli_train,
     cli_vectorize,
     options,
@@ -45,10 +46,12 @@ app = typer.Typer(
 )
 app.add_typer(cli_model.app, name="model")
 app.add_typer(cli_project.app, name="project")
+app.add_typer(cli_retrain.shelf_app, name="shelf")
 app.command()(cli_cluster.scheduler)
 app.command()(cli_cluster.worker)
 app.add_typer(cli_cluster.tls, name="tls")
 app.command()(cli_train.train)
+app.command()(cli_retrain.retrain)
 app.command()(cli_evaluate.evaluate)
 app.command()(cli_evaluate.sample)
 app.command()(cli_monitor.monitor)
