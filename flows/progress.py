@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, runtime_checkable
 
 
 class Progress(Protocol):
@@ -42,6 +42,41 @@ class Silence:
 
     def event(self, name: str, **fields: object) -> None:
         """Ignore it."""
+
+
+@runtime_checkable
+class ScenesProgress(Progress, Protocol):
+    """Progress that can follow many scenes, side by side."""
+
+    def scene(self, name: str, *, several: bool) -> AbstractContextManager[Progress]:
+        """Give the progress of one scene; `several` says whether it is one of many."""
+
+
+class NamedNotes(Silence):
+    """Hands on what one of many scenes notes, with its name; its stages are left out, since others run beside them."""
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress, self._name = progress, name
+
+    def note(self, message: str) -> None:
+        """Hand it on with the scene's name, unless the message names it."""
+        self._progress.note(message if self._name in message else f"{self._name}: {message}")
+
+    def event(self, name: str, **fields: object) -> None:
+        """Hand it on with the scene's name."""
+        self._progress.event(name, **{"scene": self._name, **fields})
+
+
+@contextmanager
+def scene_progress(progress: Progress, name: str, *, several: bool) -> Iterator[Progress]:
+    """Give what follows one scene: its own where `progress` can do that, else `progress` for one scene alone."""
+    if isinstance(progress, ScenesProgress):
+        with progress.scene(name, several=several) as own:
+            yield own
+    elif several:
+        yield NamedNotes(progress, name)
+    else:
+        yield progress
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from segflow.flows.plan import RunPlan
 from segflow.flows.rasters import RastersDone
 from segflow.flows.vectors import MapContents
 from segflow.io.records import file_size
-from segflow.io.report import ClassShare, ReportContent, ReportFile, ReportSection, write_report
+from segflow.io.report import ClassShare, ReportContent, ReportFile, ReportSection, area_text, write_report
 from segflow.segmentation.spec import NODATA
 
 TITLES = {
@@ -54,7 +54,7 @@ def report_content(
         classes=_shares(plan, contents),
         nodata=contents.summary.count(NODATA),
         notes=(*plan.warnings, *_damage(plan, rasters)),
-        sections=(_scene_facts(plan), _model_facts(plan), _run_facts(plan)),
+        sections=(_scene_facts(plan), _model_facts(plan), _run_facts(plan), *_moved_facts(plan, contents)),
         files=_files(plan, products),
         footer=f"segflow {__version__}, run {plan.key}",
     )
@@ -84,8 +84,8 @@ def _damage(plan: RunPlan, rasters: RastersDone) -> tuple[str, ...]:
 def _scene_facts(plan: RunPlan) -> ReportSection:
     scene = plan.scene
     facts = [
-        ("File", Path(scene.path).name),
-        ("Shape", f"{scene.grid.height} × {scene.grid.width} px"),
+        ("File", Path(scene.path).name + (f" and {len(plan.inputs) - 1} more" if len(plan.inputs) > 1 else "")),
+        ("Shape", f"{scene.grid.height} × {scene.grid.width} px{_native(plan)}"),
         ("Resolution", "unknown" if plan.ground is None else f"{plan.ground:.4g} m"),
         ("Bands", ", ".join(map(str, plan.bands))),
         ("Data type", scene.dtype),
@@ -93,6 +93,12 @@ def _scene_facts(plan: RunPlan) -> ReportSection:
         ("Content", plan.scene_digest),
     ]
     return ReportSection(title="Scene", facts=tuple(facts))
+
+
+def _native(plan: RunPlan) -> str:
+    """Say what a resampled scene was before."""
+    native = plan.scene.native
+    return "" if native is None else f", resampled from {native.height} × {native.width} px"
 
 
 def _model_facts(plan: RunPlan) -> ReportSection:
@@ -123,6 +129,23 @@ def _run_facts(plan: RunPlan) -> ReportSection:
         ("Run", plan.key),
     ]
     return ReportSection(title="Run", facts=tuple(facts))
+
+
+def list_moves(plan: RunPlan, contents: MapContents) -> tuple[tuple[str, str], ...]:
+    """Give from which class to which small objects and holes moved in the vectors, and how much."""
+    names = {entry.value: entry.name for entry in plan.model.spec.classes}
+    return tuple(
+        (f"{names[move.source]} → {names[move.target]}", f"{move.pixels:,} px, {area_text(move.area_m2)}")
+        for move in contents.moved
+    )
+
+
+def _moved_facts(plan: RunPlan, contents: MapContents) -> tuple[ReportSection, ...]:
+    """Say what small objects moved, if they were to move; the rasters stay as they were predicted."""
+    if not (plan.settings.min_area or plan.settings.min_hole):
+        return ()
+    facts = list_moves(plan, contents) or (("Nothing", "no object or hole was small enough"),)
+    return (ReportSection(title="Moved in the vectors", facts=facts),)
 
 
 def _files(plan: RunPlan, products: tuple[str, ...]) -> tuple[ReportFile, ...]:

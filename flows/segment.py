@@ -4,34 +4,45 @@ scene → plan → tiles on the canvas → rasters → vectors → report → it
 Every stage takes up what an earlier run left; the item comes last and says that all is there.
 """
 
-import os
+from collections.abc import Callable
+
+from distributed import Client
 
 from segflow.configs.run import RunSettings
 from segflow.errors import OutputExistsError
-from segflow.flows.catalogue import remove_stale, settings_digest, write_catalogue
+from segflow.flows.catalogue import product_names, remove_stale, settings_digest, write_catalogue
+from segflow.flows.hold import Hold, hold_output
 from segflow.flows.infer import InferenceTimes, infer
 from segflow.flows.item import read_item
 from segflow.flows.plan import RunPlan, plan_run
 from segflow.flows.progress import Progress, Silence, Stopwatch
+from segflow.flows.publish import publish
 from segflow.flows.rasters import RastersDone, find_rasters, write_rasters
+from segflow.flows.report import list_moves
 from segflow.flows.result import RunResult
+from segflow.flows.scene_lists import ScenePath, describe_path, guess_name
+from segflow.flows.scene_state import StateKeeper, keep_state
 from segflow.flows.store import clear_canvas, open_work
 from segflow.flows.vectors import write_vectors
-from segflow.io.files import check_writable
-from segflow.io.locks import output_lock
+
+ClientSource = Client | Callable[[], Client] | None
 
 
-def segment_scene(path: str | os.PathLike[str], settings: RunSettings, progress: Progress | None = None) -> RunResult:
+def segment_scene(
+    path: ScenePath, settings: RunSettings, progress: Progress | None = None, *, client: ClientSource = None
+) -> RunResult:
     """Map one scene.
 
     Parameters
     ----------
     path
-        A GeoTIFF.
+        A GeoTIFF, or the parts of a mosaic.
     settings
         What to do with it.
     progress
         Who watches; None for nobody.
+    client
+        A cluster that is there, or what gives one when there are tiles to map; None: as the settings say.
 
     Raises
     ------
@@ -39,27 +50,41 @@ def segment_scene(path: str | os.PathLike[str], settings: RunSettings, progress:
         What went wrong, in one line. What was done is kept, and the same call goes on from there.
     """
     watcher = progress or Silence()
-    plan = plan_run(path, settings)
-    for warning in plan.warnings:
-        watcher.note(f"warning: {warning}")
-    check_writable(plan.products.folder)
-    with output_lock(plan.work.parent / f"{plan.name}.lock"):
-        return find_result(plan) or make_products(plan, watcher)
+    with keep_state(settings, guess_name(path, settings), describe_path(path)) as state:
+        plan = plan_run(path, settings)
+        state.planned(plan)
+        for warning in plan.warnings:
+            watcher.note(f"warning: {warning}")
+        with hold_output(plan) as hold:
+            return find_result(plan) or make_products(plan, watcher, hold, state, client)
 
 
-def make_products(plan: RunPlan, progress: Progress) -> RunResult:
+def make_products(
+    plan: RunPlan, progress: Progress, hold: Hold, state: StateKeeper, client: ClientSource = None
+) -> RunResult:
     """Go through the stages that are not done yet."""
     clock = Stopwatch()
     remove_stale(plan)
     rasters = find_rasters(plan)
     reused, times = len(plan.tiles), InferenceTimes()
+    state.running(reused)
     if rasters is None:
-        rasters, reused, times = _make_rasters(plan, progress, clock)
+        rasters, reused, times = _make_rasters(plan, progress, clock, state, client)
     with clock.measure("vectors"):
         contents = write_vectors(plan, progress)
     with clock.measure("report"):
         write_catalogue(plan, rasters, contents)
-    return RunResult.of(plan, reused=reused, damaged=len(rasters.damaged), seconds=clock.seconds, inference=times)
+    if plan.products.address is not None:
+        with clock.measure("upload"):
+            publish(plan.products, product_names(plan), hold, progress)
+    return RunResult.of(
+        plan,
+        reused=reused,
+        damaged=len(rasters.damaged),
+        moved=tuple(f"{classes} {amount}" for classes, amount in list_moves(plan, contents)),
+        seconds=clock.seconds,
+        inference=times,
+    )
 
 
 def find_result(plan: RunPlan) -> RunResult | None:
@@ -70,12 +95,12 @@ def find_result(plan: RunPlan) -> RunResult | None:
     OutputExistsError
         If the folder holds products of other inputs and they may not be replaced.
     """
-    item = read_item(plan.products.folder)
+    item = read_item(plan.products.place)
     if item is None:
         return None
     if item.key != plan.key and not plan.settings.overwrite:
         msg = (
-            f"{plan.products.folder} holds products of another scene, model or setting "
+            f"{plan.products.place} holds products of another scene, model or setting "
             f"(run {item.key}, this is {plan.key}): choose another --out, or replace them with --overwrite"
         )
         raise OutputExistsError(msg)
@@ -86,16 +111,24 @@ def find_result(plan: RunPlan) -> RunResult | None:
     return RunResult.of(plan, reused=len(plan.tiles), damaged=len(item.damaged))
 
 
-def _make_rasters(plan: RunPlan, progress: Progress, clock: Stopwatch) -> tuple[RastersDone, int, InferenceTimes]:
+def _make_rasters(
+    plan: RunPlan, progress: Progress, clock: Stopwatch, state: StateKeeper, client: ClientSource
+) -> tuple[RastersDone, int, InferenceTimes]:
     """Map the tiles that are pending and write the rasters; also give how many tiles were done before."""
     with open_work(plan) as work:
         reused = len(work.journal.done)
+        state.running(reused)
         if reused:
             progress.note(f"{plan.name}: {reused} of {len(plan.tiles)} tiles were done before")
         with clock.measure("infer"):
-            times = infer(work, progress)
+            times = infer(work, progress, _open(client) if work.pending else None)
         with clock.measure("rasters"):
             rasters = write_rasters(work, progress)
     if not rasters.damaged:
         clear_canvas(plan)
     return rasters, reused, times
+
+
+def _open(client: ClientSource) -> Client | None:
+    """Give the client of a cluster that is there or is opened for whoever asks first; None where there is none."""
+    return client if client is None or isinstance(client, Client) else client()

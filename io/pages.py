@@ -1,10 +1,12 @@
 """Pages to look at: templates beside this file that share one style."""
 
+from functools import cache
 from pathlib import Path
 
 import jinja2
 
 
+@cache  # compiling one takes a tenth of a second, too much for each of a hundred small scenes
 def page_template(name: str) -> jinja2.Template:
     """Give the template `name`; what it is rendered with is escaped, and must not lack anything."""
     environment = jinja2.Environment(

@@ -30,6 +30,7 @@ from segflow.errors import SegflowError
 
 if TYPE_CHECKING:
     from segflow.configs.run import RunSettings
+    from segflow.flows.batch import SceneOutcome
 
 EXIT_ERROR = 1
 EXIT_DAMAGED = 3
@@ -115,32 +116,32 @@ def run(  # one parameter per option
 ) -> None:
     """Map scenes: class raster, confidence raster, GeoPackage, report and STAC item in OUT/SCENE/.
 
+    Scenes may also be given as a glob, a CSV table with a column `scene`, a STAC item collection or the folder of a
+    catalogue. One that fails does not stop the others.
+
     A run that was stopped goes on where it was; a finished one returns at once.
     Every option is also a line in the YAML file given by --config and a variable SEGFLOW_….
     """
     settings = _settings(locals())
     from segflow.console import watch
-    from segflow.flows.segment import segment_scene
+    from segflow.flows.batch import segment_batch
+    from segflow.flows.events import log_events
 
-    failed = damaged = False
-    answers: list[dict[str, Any]] = []
-    for scene in scenes:
-        try:
-            with watch() as progress:
-                result = segment_scene(scene, settings, progress)
-        except SegflowError as error:
-            _complain(error)
-            failed = True
-            answers.append({"scene": str(scene), "error": str(error)})
-            continue
-        damaged = damaged or result.damaged > 0
-        answers.append({"scene": str(scene), **result.as_dict()})
-        if not as_json:
-            typer.echo(result.describe())
+    with watch() as screen, log_events(settings.log_json, screen) as progress:
+        outcomes = segment_batch(scenes, settings, progress, tell=lambda outcome: _tell(outcome, as_json=as_json))
     if as_json:
-        typer.echo(json.dumps(answers, indent=2))
-    if failed or damaged:
+        typer.echo(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2))
+    failed = any(outcome.error for outcome in outcomes)
+    if failed or any(outcome.damaged for outcome in outcomes):
         raise typer.Exit(EXIT_ERROR if failed else EXIT_DAMAGED)
+
+
+def _tell(outcome: "SceneOutcome", *, as_json: bool) -> None:
+    """Print what became of a scene as soon as that is known."""
+    if outcome.error is not None:
+        _complain(outcome.error, outcome.describe())
+    elif not as_json:
+        typer.echo(outcome.describe())
 
 
 @app.command()
@@ -176,7 +177,7 @@ def plan(
 
 @app.command()
 def verify(
-    folder: Annotated[Path, typer.Argument(help="Folder of one scene's products, OUT/SCENE.")],
+    folder: Annotated[str, typer.Argument(help="Folder of one scene's products, OUT/SCENE, or its s3:// address.")],
     *,
     seams: Annotated[
         int, typer.Option(help="Predict this many random windows across tile borders in one piece and compare.")
@@ -227,10 +228,10 @@ def _settings(given: dict[str, Any]) -> "RunSettings":
     return load_settings(RunSettings, file=given["config"], environment=os.environ, options=chosen)
 
 
-def _complain(error: SegflowError) -> None:
+def _complain(error: Exception, message: str | None = None) -> None:
     if "--debug" in sys.argv:
         traceback.print_exception(error)
-    typer.echo(f"segflow: {' '.join(str(error).split())}", err=True)
+    typer.echo(f"segflow: {' '.join((message or str(error)).split())}", err=True)
 
 
 def _terminate(number: int, _frame: FrameType | None) -> NoReturn:

@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 MEGA = 1e6
+SLOW = 10  # units per second, below which a fraction matters
 
 
 class RateColumn(ProgressColumn):
@@ -40,15 +41,15 @@ class MemoryColumn(ProgressColumn):
 
 
 class TerminalProgress:
-    """Draws a bar per stage."""
+    """Draws a bar per stage; of one of several scenes only the stage it is in, with the scene's name."""
 
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
+    def __init__(self, bars: Progress, name: str = "") -> None:
+        self._bars, self._name = bars, name
         self._task: TaskID | None = None
 
     def start(self, stage: str, total: int, unit: str) -> None:
         """Draw a new bar."""
-        self._task = self._bars.add_task(stage, total=total, unit=unit)
+        self._task = self._bars.add_task(f"{self._name} {stage}".strip(), total=total, unit=unit)
 
     def advance(self, amount: int) -> None:
         """Move the bar on."""
@@ -56,24 +57,32 @@ class TerminalProgress:
             self._bars.advance(self._task, amount)
 
     def finish(self) -> None:
-        """Stop the bar."""
+        """Stop the bar, and take it away where others follow."""
         if self._task is not None:
             self._bars.stop_task(self._task)
+            self._bars.update(self._task, visible=not self._name)
 
     def note(self, message: str) -> None:
         """Print a line above the bars."""
-        self._bars.console.print(message, highlight=False, markup=False, soft_wrap=True)
+        line = message if self._name in message else f"{self._name}: {message}"
+        self._bars.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def event(self, name: str, **fields: object) -> None:
         """Draw nothing."""
 
+    @contextmanager
+    def scene(self, name: str, *, several: bool) -> Iterator["TerminalProgress"]:
+        """Give bars of one scene."""
+        yield TerminalProgress(self._bars, name) if several else self
+
 
 class LineProgress:
-    """Prints a line when a stage ends, and one in between where it takes long."""
+    """Prints a line when a stage ends, and one in between where it takes long; of one of several scenes only those."""
 
     PAUSE = 30.0  # s between lines of one stage
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self._name = name
         self._stage, self._unit = "", ""
         self._total = self._done = 0
         self._started = self._printed = 0.0
@@ -96,16 +105,24 @@ class LineProgress:
     def finish(self) -> None:
         """Print what the stage took."""
         elapsed = time.monotonic() - self._started
+        if self._name and elapsed < self.PAUSE:
+            return
         speed = self._done / elapsed if elapsed else 0
         self.note(f"{self._stage}: {self._done:,} {self._unit} in {elapsed:.1f} s ({rate(speed, self._unit)})")
 
     def note(self, message: str) -> None:
         """Print a line on standard error."""
-        sys.stderr.write(f"{message}\n")
+        line = message if self._name in message else f"{self._name}: {message}"
+        sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
     def event(self, name: str, **fields: object) -> None:
         """Print nothing."""
+
+    @contextmanager
+    def scene(self, name: str, *, several: bool) -> Iterator["LineProgress"]:
+        """Give lines of one scene."""
+        yield LineProgress(name) if several else self
 
 
 @contextmanager
@@ -123,13 +140,16 @@ def watch() -> Iterator[TerminalProgress | LineProgress]:
         TimeRemainingColumn(elapsed_when_finished=True),
         MemoryColumn(),
     )
-    with Progress(*columns, console=console) as bars:
+    # Results go to standard output, which rich would lead above its bars on standard error, even from a pipe.
+    with Progress(*columns, console=console, redirect_stdout=sys.stdout.isatty()) as bars:
         yield TerminalProgress(bars)
 
 
 def rate(speed: float, unit: str) -> str:
     """Write a speed, pixels in millions."""
-    return f"{speed / MEGA:.2f} Mpx/s" if unit == "px" else f"{speed:,.0f} {unit}/s"
+    if unit == "px":
+        return f"{speed / MEGA:.2f} Mpx/s"
+    return f"{speed:,.0f} {unit}/s" if speed >= SLOW else f"{speed:.2g} {unit}/s"
 
 
 def peak_memory() -> int:
