@@ -4,11 +4,16 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from segflow.errors import OutputBusyError, OutputError
+
+
+LOOKS = 5  # at a lock that is taken: who only asks whether it is held has it for a moment
+PAUSE = 0.02  # s between looks
 
 
 @contextmanager
@@ -36,9 +41,37 @@ def output_lock(path: Path) -> Iterator[None]:
         os.close(descriptor)  # also releases the lock
 
 
+def find_holder(path: Path) -> str | None:
+    """Give who holds the lock at `path`, ``process 123 on host``; None where nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        holder = _holder(descriptor)
+        if not os.fstat(descriptor).st_size:  # let go of in good order
+            return None
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return holder
+    except OSError:
+        return None
+    else:
+        return None
+    finally:
+        os.close(descriptor)
+
+
 def _take(descriptor: int, path: Path) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for look in range(LOOKS):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if look == LOOKS - 1:
+                    raise
+                time.sleep(PAUSE)
     except BlockingIOError as error:
         msg = f"{path.parent} is being written by another run ({_holder(descriptor)}): wait for it or stop it"
         raise OutputBusyError(msg) from error
