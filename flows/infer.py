@@ -1,19 +1,24 @@
 """The inference stage: tiles that are not done yet, through Dask, into the journal."""
 
-import itertools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
+from distributed import Client
+
+from segflow.errors import ClusterError, TileError
 from segflow.flows.cluster import open_cluster
+from segflow.flows.cluster_checks import needed_resources
+from segflow.flows.flight import count_slots
 from segflow.flows.progress import Progress, stage
+from segflow.flows.runs import TileRuns
 from segflow.flows.store import Work
 from segflow.flows.tasks import run_bounded
-from segflow.flows.tiles import TileJob, predict_tiles
+from segflow.flows.tiles import TileJob, TilesDone, leave_empty, predict_tiles
 from segflow.segmentation.memory import tune_malloc
-
-TILES_PER_TASK = 4  # enough to keep the pipeline inside a task full, few enough to lose little
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,44 +40,61 @@ class InferenceTimes:
     stage: float = 0.0
 
 
-def infer(work: Work, progress: Progress) -> InferenceTimes:
+def infer(work: Work, progress: Progress, client: Client | None = None) -> InferenceTimes:
     """Map all tiles that are pending, and write each into the journal when its core is on the canvas.
+
+    Parameters
+    ----------
+    client
+        Of a cluster that is open; None: one is opened as the settings say, and closed.
 
     Raises
     ------
     TileError
-        If a tile cannot be read and the settings do not say to leave such tiles empty.
+        If a tile cannot be read or kills its workers, and the settings do not say to leave such tiles empty.
     ClusterError
-        If the cluster does not come up or workers die again and again.
+        If the cluster does not come up or all its workers leave.
     """
     pending = work.pending
-    tiles, settings = work.plan.tiles, work.plan.settings
     if not pending:
         return InferenceTimes()
-    job = tile_job(work)
     tune_malloc()  # before the worker's threads start
-    network = tasks = 0.0
     with (
-        stage(progress, "infer", sum(tiles[index].core.size for index in pending)),
-        open_cluster(settings.workers, settings.scheduler) as client,
+        stage(progress, "infer", _pixels(work, pending)),
+        _cluster(work, client) as cluster,
     ):
-        started = time.perf_counter()
-        for indices, done in run_bounded(client, predict_tiles, job, _runs(pending)):
+        return map_tiles(work, progress, cluster)
+
+
+def map_tiles(
+    work: Work,
+    progress: Progress,
+    client: Client,
+    call: Callable[[TileJob, tuple[int, ...]], TilesDone] = predict_tiles,
+) -> InferenceTimes:
+    """Map pending tiles on the workers of a cluster with `call`, and record them."""
+    job, pending = tile_job(work), work.pending
+    resources = needed_resources(client, work.plan.settings.device)
+    runs = TileRuns(pending, count_slots(client, resources))
+    network = tasks = 0.0
+    started = time.perf_counter()
+    answers = run_bounded(client, call, job, runs, resources=resources, parts=_single, guilty=partial(_give_up, job))
+    with closing(answers):
+        for indices, done in answers:
             work.record(done.checksums, done.damaged)
-            for index, problem in done.damaged.items():
-                progress.note(f"tile {index} is left empty: {problem}")
+            runs.learn(len(indices), done.seconds)
+            _report(work, done, progress)
             network += done.network_seconds
             tasks += done.seconds
-            progress.advance(sum(tiles[index].core.size for index in indices))
-        elapsed = time.perf_counter() - started
-    return InferenceTimes(network=network, tasks=tasks, stage=elapsed)
+            progress.advance(_pixels(work, indices))
+    return InferenceTimes(network=network, tasks=tasks, stage=time.perf_counter() - started)
 
 
 def tile_job(work: Work) -> TileJob:
     """Give what every worker needs to know."""
     plan, settings = work.plan, work.plan.settings
     return TileJob(
-        scene=plan.scene.path,
+        scene=plan.scene,
         bands=plan.bands,
         model=plan.model.path,
         model_digest=plan.model.digest,
@@ -89,7 +111,50 @@ def tile_job(work: Work) -> TileJob:
     )
 
 
-def _runs(pending: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    queue = iter(pending)
-    while run := tuple(itertools.islice(queue, TILES_PER_TASK)):
-        yield run
+@contextmanager
+def _cluster(work: Work, client: Client | None) -> Iterator[Client]:
+    """Give the client that is there, or one to a cluster of our own."""
+    if client is not None:
+        yield client
+        return
+    settings = work.plan.settings
+    with open_cluster(settings.workers, settings.scheduler, tls=settings.tls, device=settings.device) as own:
+        yield own
+
+
+def _report(work: Work, done: TilesDone, progress: Progress) -> None:
+    """Tell the progress of every tile of a task, and what was wrong with those that are left empty."""
+    for index in done.checksums:
+        progress.event(
+            "tile", scene=work.plan.name, tile=index, worker=done.worker, seconds=round(done.tile_seconds[index], 4)
+        )
+    for index, problem in done.damaged.items():
+        progress.note(f"tile {index} is left empty: {problem}")
+
+
+def _give_up(job: TileJob, indices: tuple[int, ...], error: ClusterError) -> TilesDone:
+    """Leave a tile empty that kills its workers, or stop with its name.
+
+    Raises
+    ------
+    TileError
+        If the settings do not say to leave such tiles empty.
+    """
+    (index,) = indices
+    if job.skip_damaged:
+        return leave_empty(job, index, "the worker that maps it dies, again and again")
+    core = job.tiles[index].core
+    msg = (
+        f"tile {index} of {job.scene.path} (rows {core.rows.start}–{core.rows.stop}, columns {core.cols.start}–"
+        f"{core.cols.stop}) kills the worker that maps it, again and again, even alone: all other tiles that were done "
+        "are kept; give workers more memory or a smaller --tile, or leave it empty with --on-tile-error nodata"
+    )
+    raise TileError(msg) from error
+
+
+def _single(indices: tuple[int, ...]) -> list[tuple[int, ...]]:
+    return [(index,) for index in indices]
+
+
+def _pixels(work: Work, indices: tuple[int, ...]) -> int:
+    return sum(work.plan.tiles[index].core.size for index in indices)

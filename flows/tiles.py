@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from segflow.errors import SceneError, TileError
+from segflow.flows.flight import worker_name
 from segflow.flows.pipeline import prefetch, writer
+from segflow.io.addresses import Place
 from segflow.io.canvas import Canvas, open_canvas
 from segflow.io.models import model_digest, read_model_file
-from segflow.io.scenes import open_scene
+from segflow.io.scenes import SceneInfo, open_scene
 from segflow.segmentation.batches import predict_fitting
 from segflow.segmentation.engines import Prediction, TorchEngine
 from segflow.segmentation.memory import tune_malloc
@@ -36,13 +37,13 @@ class TileJob:
     Attributes
     ----------
     scene, bands
-        Path of the scene and the numbers of its bands in the model's order.
+        The scene and the numbers of its bands in the model's order.
     model, model_digest
         Path of the model and the digest that its file must have.
     tiles
         The tiling.
     canvas
-        Path of the canvas.
+        Folder of the canvas, or its address.
     device, precision, batch, threads
         How the network runs; `batch` None: as many tiles as fit; `threads` None: torch's own choice.
     probabilities
@@ -53,12 +54,12 @@ class TileJob:
         How the scene may be opened.
     """
 
-    scene: str
+    scene: SceneInfo
     bands: tuple[int, ...]
     model: str
     model_digest: str
     tiles: TileGrid
-    canvas: Path
+    canvas: Place
     device: str
     precision: str
     batch: int | None
@@ -79,14 +80,20 @@ class TilesDone:
         Checksum of each core on the canvas, by tile index.
     damaged
         What was wrong with tiles that were left empty, by tile index.
+    tile_seconds
+        Time from one tile's prediction to the next one's, by tile index [s].
     network_seconds, seconds
         Time inside the network, and in all [s].
+    worker
+        Who did it.
     """
 
     checksums: dict[int, str]
     damaged: dict[int, str]
+    tile_seconds: dict[int, float]
     network_seconds: float
     seconds: float
+    worker: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,17 +130,39 @@ def predict_tiles(job: TileJob, indices: tuple[int, ...]) -> TilesDone:
     network_before = engine.seconds
     checksums: dict[int, Future[str]] = {}
     damaged: dict[int, str] = {}
+    tile_seconds: dict[int, float] = {}
+    before = started
     with writer(AHEAD) as writing:
         for batch in _batches(prefetch(_read_tiles(job, indices), AHEAD), job.batch or engine.preferred_batch):
             for read, prediction in _predict(engine, batch):
                 checksums[read.tile.index] = writing.submit(_write, canvas, read.tile, prediction)
                 if read.problem:
                     damaged[read.tile.index] = read.problem
+                now = time.perf_counter()
+                tile_seconds[read.tile.index], before = now - before, now
     return TilesDone(
         checksums={index: written.result() for index, written in checksums.items()},
         damaged=damaged,
+        tile_seconds=tile_seconds,
         network_seconds=engine.seconds - network_before,
         seconds=time.perf_counter() - started,
+        worker=worker_name(),
+    )
+
+
+def leave_empty(job: TileJob, index: int, problem: str) -> TilesDone:
+    """Write a tile that cannot be mapped as nodata, from whatever process, and call it damaged."""
+    started = time.perf_counter()
+    canvas, tile = open_canvas(job.canvas), job.tiles[index]
+    checksum = _write(canvas, tile, _nothing(tile.core.shape, canvas.layout.classes))
+    seconds = time.perf_counter() - started
+    return TilesDone(
+        checksums={index: checksum},
+        damaged={index: problem},
+        tile_seconds={index: seconds},
+        network_seconds=0.0,
+        seconds=seconds,
+        worker=worker_name(),
     )
 
 
@@ -190,7 +219,7 @@ def _read_tiles(job: TileJob, indices: tuple[int, ...]) -> Iterator[_Read]:
                 pixels, valid = scene.read_window(tile.read)
             except SceneError as error:
                 if not job.skip_damaged:
-                    msg = f"tile {index} of {job.scene}: {error} (--on-tile-error nodata leaves such tiles empty)"
+                    msg = f"tile {index} of {job.scene.path}: {error} (--on-tile-error nodata leaves such tiles empty)"
                     raise TileError(msg) from error
                 shape = tile.read.shape
                 yield _Read(
