@@ -27,7 +27,7 @@ def check_scene(scene: SceneInfo, ground: float | None, spec: ModelSpec) -> None
     if ground is not None and not low <= ground <= high:
         msg = (
             f"{name} has a ground sampling distance of {ground:.4g} m, but model {spec.name} needs "
-            f"{low:g} to {high:g} m: resample the scene (gdalwarp -tr) or choose another model"
+            f"{low:g} to {high:g} m: read it at {spec.gsd:g} m with --resample, or choose another model"
         )
         raise SceneMismatchError(msg)
 

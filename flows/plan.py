@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from segflow.errors import SettingsError
 from segflow.flows.checks import check_classes, check_scene, find_warnings, is_exact
 from segflow.flows.models import ModelRef, find_model
 from segflow.flows.paths import ProductPaths, product_paths, work_folder
+from segflow.io.band_files import BandChoice
 from segflow.io.bands import select_bands
 from segflow.io.ground import gsd
-from segflow.io.identity import scene_identity
-from segflow.io.scenes import SceneInfo, describe_scene
+from segflow.io.identity import input_identity
+from segflow.io.scene_inputs import ScenePath, describe_input
+from segflow.io.scenes import SceneInfo
 from segflow.segmentation.devices import choose_device
 from segflow.segmentation.spec import ModelSpec
 from segflow.tiling import TileGrid
@@ -37,6 +40,8 @@ class RunPlan:
         The scene and the numbers of the bands that the model gets, in its order.
     scene_digest
         ``sha256:…`` of the scene's content.
+    inputs
+        Absolute paths or addresses of what was given: one, or the files of a mosaic in their order.
     ground
         Ground sampling distance at the scene's centre [m]; None without a CRS.
     model
@@ -54,6 +59,7 @@ class RunPlan:
     scene: SceneInfo
     bands: tuple[int, ...]
     scene_digest: str
+    inputs: tuple[str, ...]
     ground: float | None
     model: ModelRef
     tiles: TileGrid
@@ -63,8 +69,8 @@ class RunPlan:
 
     @property
     def name(self) -> str:
-        """Name of the scene: as given, else its file's name without the suffix."""
-        return self.settings.name or Path(self.scene.path).stem
+        """Name of the scene: as given, else its own: that of its file, its folder or its STAC item."""
+        return self.settings.name or self.scene.name
 
     @property
     def products(self) -> ProductPaths:
@@ -82,13 +88,13 @@ class RunPlan:
         return is_exact(self.model.spec, self.tiles.margin)
 
 
-def plan_run(path: str | os.PathLike[str], settings: RunSettings, *, remember: bool = True) -> RunPlan:
+def plan_run(path: ScenePath | Sequence[ScenePath], settings: RunSettings, *, remember: bool = True) -> RunPlan:
     """Check scene, model and settings against each other and plan the run.
 
     Parameters
     ----------
     path
-        A GeoTIFF.
+        A GeoTIFF, a VRT, a folder of bands, a STAC item; several GeoTIFFs are the parts of one scene.
     settings
         What to do with it.
     remember
@@ -100,26 +106,41 @@ def plan_run(path: str | os.PathLike[str], settings: RunSettings, *, remember: b
     SegflowError
         The first thing that would keep the run from succeeding.
     """
-    scene = describe_scene(path, sidecars=settings.sidecars, remote=settings.allow_remote)
+    several = not isinstance(path, str | os.PathLike) and len(path) > 1
+    if several and not settings.name:
+        msg = "a mosaic is called after none of its files: give it a name with --name"
+        raise SettingsError(msg)
     model = find_model(settings.model)
-    bands = select_bands(scene, tuple(band.name for band in model.spec.bands), settings.bands)
+    choice = BandChoice(wanted=tuple(band.name for band in model.spec.bands), chosen=settings.bands)
+    scene = describe_input(
+        path,
+        choice,
+        gsd=model.spec.gsd if settings.resample else None,
+        sidecars=settings.sidecars,
+        remote=settings.allow_remote,
+    )
+    bands = select_bands(scene, choice.wanted, choice.chosen)
     ground = gsd(scene.grid)
     check_scene(scene, ground, model.spec)
     check_classes(settings, model.spec)
     tiles = tile_scene(scene.grid.shape, model.spec, settings)
     device = settings.device if settings.scheduler else choose_device(settings.device).type
-    digest = scene_identity(
-        path, sidecars=settings.sidecars, cache=work_folder(settings) / "scenes.json" if remember else None
+    digest = input_identity(
+        scene,
+        sidecars=settings.sidecars,
+        remote=settings.allow_remote,
+        cache=work_folder(settings) / "scenes.json" if remember else None,
     )
     return RunPlan(
         scene=scene,
         bands=bands,
         scene_digest=digest,
+        inputs=tuple(part.path for part in scene.stacks[0]) if several else (scene.path,),
         ground=ground,
         model=model,
         tiles=tiles,
         settings=settings,
-        key=run_key(digest, settings.name or Path(path).stem, bands, model, tiles, device, settings),
+        key=run_key(digest, scene, bands, model, tiles, device, settings),
         warnings=tuple(find_warnings(scene, model.spec, tiles.margin)),
     )
 
@@ -142,7 +163,7 @@ def tile_scene(shape: tuple[int, int], spec: ModelSpec, settings: RunSettings) -
 
 def run_key(  # the inputs that decide a pixel, each by name
     scene_digest: str,
-    name: str,
+    scene: SceneInfo,
     bands: tuple[int, ...],
     model: ModelRef,
     tiles: TileGrid,
@@ -157,7 +178,7 @@ def run_key(  # the inputs that decide a pixel, each by name
     parts = {
         "format": FORMAT,
         "scene": scene_digest,
-        "name": name,
+        "name": settings.name or scene.name,
         "bands": bands,
         "model": model.digest,
         "device": device,
@@ -165,6 +186,7 @@ def run_key(  # the inputs that decide a pixel, each by name
         "probabilities": settings.probabilities,
         "sidecars": settings.sidecars,
         "tiling": None if exact else [tiles.core, tiles.margin],
+        **({} if scene.native is None else {"resampled": scene.grid.shape}),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 

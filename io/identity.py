@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 from segflow.errors import SceneError
+from segflow.io.scene_info import Part, SceneInfo
 from segflow.io.sources import check_source, is_remote, sidecar_files
 
 _TIMEOUT = 30  # s for a server's answer
@@ -55,6 +56,32 @@ def scene_identity(
     if not digests:
         return f"sha256:{own}"
     return f"sha256:{hashlib.sha256(json.dumps([own, *digests]).encode()).hexdigest()}"
+
+
+def input_identity(info: SceneInfo, *, sidecars: bool = False, remote: bool = False, cache: Path | None = None) -> str:
+    """Give ``sha256:…`` of any scene: what its files hold and how they are arranged, not what they are called.
+
+    A scene that is one GeoTIFF has the identity of its file, resampled or not: at which resolution
+    it is read is a setting. Other parameters and errors as in `scene_identity`.
+
+    Parameters
+    ----------
+    info
+        A described scene.
+    """
+    if not info.stacks:
+        return scene_identity(info.path, sidecars=sidecars, remote=remote, cache=cache)
+    digests = {path: scene_identity(path, sidecars=sidecars, remote=remote, cache=cache) for path in info.files}
+    grid = info.native or info.grid
+    arrangement = [[[digests[part.path], *_arrangement(part)] for part in stack] for stack in info.stacks]
+    content = json.dumps([grid.shape, tuple(grid.transform)[:6], grid.crs, arrangement])
+    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+
+
+def _arrangement(part: Part) -> list[object]:
+    """Give how a part lies in its scene, as plain values; a nodata value of NaN has no JSON but a text."""
+    windows = [(w.rows.start, w.rows.stop, w.cols.start, w.cols.stop) for w in (part.source, part.place)]
+    return [part.bands, part.numbers, [str(value) for value in part.nodata], windows]
 
 
 def _digest(file: Path, cache: Path | None) -> str:

@@ -38,11 +38,12 @@ def step_of(grid: Grid, side: int = SIDE) -> int:
 
 def picture_bands(info: SceneInfo) -> tuple[int, ...]:
     """Choose the bands to show: red, green and blue by name, else the first three, else the first."""
-    numbers = {band.name: band.number for band in reversed(info.bands) if band.name}
+    bands = [band for band in info.bands if info.reads(band.number)]
+    numbers = {band.name: band.number for band in reversed(bands) if band.name}
     if all(name in numbers for name in _RGB):
         return tuple(numbers[name] for name in _RGB)
-    count = len(_RGB) if len(info.bands) >= len(_RGB) else 1
-    return tuple(band.number for band in info.bands[:count])
+    count = len(_RGB) if len(bands) >= len(_RGB) else 1
+    return tuple(band.number for band in bands[:count])
 
 
 def class_picture(raster: Path, legend: Sequence[LegendEntry], side: int = SIDE) -> Picture:
@@ -76,7 +77,8 @@ def scene_picture(info: SceneInfo, *, sidecars: bool = False, remote: bool = Fal
     SceneError
         If the scene cannot be read.
     """
-    found = _from_overviews(info, sidecars=sidecars, remote=remote, side=side)
+    one_file = not info.stacks and info.native is None
+    found = _from_overviews(info, sidecars=sidecars, remote=remote, side=side) if one_file else None
     if found is None:
         if remote or info.grid.window.size > MAX_PIXELS:
             return None
@@ -123,7 +125,7 @@ def _every_nth(info: SceneInfo, *, sidecars: bool, side: int) -> tuple[npt.NDArr
     shape = tuple(-(-length // step) for length in info.grid.shape)
     bands = picture_bands(info)
     pixels, valid = np.zeros((len(bands), *shape), np.float32), np.zeros(shape, np.bool_)
-    with open_scene(info.path, bands, sidecars=sidecars) as scene:
+    with open_scene(info, bands, sidecars=sidecars) as scene:
         for window in _windows(info.grid):
             rows, cols = _kept(window.rows, step), _kept(window.cols, step)
             if not len(rows) or not len(cols):

@@ -119,6 +119,10 @@ class SceneInfo:
         """Number of bands in the file, with the alpha band."""
         return len(self.bands) + (self.alpha is not None)
 
+    def reads(self, number: int) -> bool:
+        """Tell whether a band can be read; of a scene with its bands in many files only those that were wanted can."""
+        return not self.stacks or any(number in stack[0].bands for stack in self.stacks)
+
     @property
     def name(self) -> str:
         """Name of the scene: its title, else the name of its file without the suffix."""

@@ -5,7 +5,7 @@ a GeoTIFF, or its address         the scene itself
 several GeoTIFFs                  a mosaic: parts on one grid
 ``*.vrt``                         a mosaic as gdalbuildvrt describes it
 a folder                          bands in files of their own, named by their files
-``*.json``                        a STAC item whose assets are bands
+``*.json``, ``*.geojson``          a STAC item whose assets are bands
 ================================  =================================================
 """
 
@@ -79,7 +79,7 @@ def _describe_one(
 ) -> SceneInfo:
     text = os.fspath(path)
     suffix = os.path.splitext(text.partition("?")[0] if is_remote(text) else text)[1].lower()  # noqa: PTH122 - or a URL
-    if suffix == ".json":
+    if suffix in (".json", ".geojson"):
         return describe_item(text, choice, limits=limits, sidecars=sidecars, remote=remote)
     if not is_remote(text):
         if suffix == ".vrt":

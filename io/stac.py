@@ -84,7 +84,7 @@ def build_item(
     grid: Grid,
     assets: Sequence[ItemAsset],
     legend: Sequence[LegendEntry],
-    scene_href: str,
+    scene_hrefs: Sequence[str],
     model_href: str | None = None,
     acquired: str | None = None,
     gsd: float | None = None,
@@ -104,8 +104,8 @@ def build_item(
         Its products.
     legend
         Its classes.
-    scene_href, model_href
-        Where the scene, and the STAC item of the model, lie.
+    scene_hrefs, model_href
+        Where the files of the scene, and the STAC item of the model, lie.
     acquired
         When the scene was taken, ISO 8601 in UTC; None if that is not known.
     gsd
@@ -132,7 +132,7 @@ def build_item(
             **({} if lineage is None else {"processing:lineage": lineage}),
             "processing:software": dict(software or {}),
         },
-        "links": _links(scene_href, model_href),
+        "links": _links(scene_hrefs, model_href),
         "assets": {asset.key: _asset(asset, legend) for asset in assets},
     }
     return {**item, "bbox": list(place.bbox)} if place else item
@@ -182,11 +182,18 @@ def _wkt2(wkt: str) -> str:
         return wkt
 
 
-def _links(scene: str, model: str | None) -> list[dict[str, str]]:
-    links = [{"rel": "derived_from", "href": scene, "type": "image/tiff; application=geotiff", "title": "Scene"}]
+def _links(scenes: Sequence[str], model: str | None) -> list[dict[str, str]]:
+    links = [{"rel": "derived_from", "href": scene, **_media(scene), "title": "Scene"} for scene in scenes]
     if model is not None:
         links.append({"rel": "mlm:model", "href": model, "type": "application/geo+json", "title": "Model"})
     return links
+
+
+def _media(scene: str) -> dict[str, str]:
+    """Give the media type of what a scene was given as; a folder and a VRT have none."""
+    end = scene.partition("?")[0].lower().rpartition(".")[2]
+    types = {"tif": "image/tiff; application=geotiff", "json": "application/geo+json"}
+    return {"type": types[kind]} if (kind := end.replace("tiff", "tif")) in types else {}
 
 
 def _asset(asset: ItemAsset, legend: Sequence[LegendEntry]) -> dict[str, Any]:

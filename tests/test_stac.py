@@ -38,7 +38,7 @@ def grid_of(crs: str | None, transform: Affine = NORTH_UP, shape: tuple[int, int
 
 def item_of(grid: Grid, **options: object) -> dict[str, object]:
     assets = [ItemAsset(key=kind, name=f"a b_{kind}.x", kind=kind, sha256="0" * 64, size=3) for kind in KINDS]
-    defaults = {"name": "a b", "assets": assets, "legend": LEGEND, "scene_href": "../a b.tif"}
+    defaults = {"name": "a b", "assets": assets, "legend": LEGEND, "scene_hrefs": ["../a b.tif"]}
     return build_item(grid=grid, **{**defaults, **options})
 
 
