@@ -3,10 +3,14 @@
 import contextvars
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
+import httpx
 from prefect.client.orchestration import get_client
+from prefect.exceptions import PrefectException
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from segflow.errors import FlowError
 
@@ -20,6 +24,9 @@ _PAUSE = 1.0  # s between questions
 
 class NoAnswerError(Exception):
     """A call did not come back in time."""
+
+
+SERVER_ERRORS = (NoAnswerError, PrefectException, httpx.HTTPError)  # what asking a server may raise
 
 
 def answer_within(seconds: float, call: Callable[[], T]) -> T:
@@ -51,6 +58,18 @@ def answer_within(seconds: float, call: Callable[[], T]) -> T:
         msg = f"no answer within {seconds:g} s"
         raise NoAnswerError(msg)
     return answer[0]
+
+
+def server_address() -> str | None:
+    """Give the address of the server that ``PREFECT_API_URL`` or the profile names; None where neither does."""
+    return PREFECT_API_URL.value()
+
+
+@contextmanager
+def server_at(address: str) -> Iterator[None]:
+    """Talk to the server at an address inside."""
+    with temporary_settings({PREFECT_API_URL: address}):
+        yield
 
 
 def server_problem(seconds: float = HEALTH_SECONDS) -> str | None:

@@ -32,7 +32,8 @@ def worth_another_try(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -
 
     For ``@task(retries=RETRIES, retry_delay_seconds=RETRY_DELAYS, retry_condition_fn=worth_another_try)``.
     """
-    return not isinstance(state.data, LASTING)
+    error = state.data
+    return not isinstance(error, LASTING) and not isinstance(getattr(error, "__cause__", None), LASTING)
 
 
 def run_parameter(name: str, default: str = "") -> str:
@@ -116,6 +117,7 @@ class FlowProgress:
 def flow_progress(key: str) -> Iterator[FlowProgress]:
     """Show the progress of what runs inside; leaving waits for the last update, for a few seconds at most."""
     progress = FlowProgress(key)
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # Prefect turned every logger to INFO
     context = contextvars.copy_context()  # Prefect finds the run there
     thread = threading.Thread(target=context.run, args=(progress.report,), name="segflow-progress", daemon=True)
     thread.start()

@@ -26,7 +26,7 @@ def area_rows(item: Mapping[str, Any]) -> list[dict[str, Any]]:
             "area [ha]": None if entry["area_m2"] is None else round(entry["area_m2"] / _HECTARE, 2),
             "share [%]": None if entry["name"] == "nodata" else round(100 * entry["pixels"] / data, 2),
             "pixels": entry["pixels"],
-            "confidence [%]": None if entry["confidence_mean"] is None else round(entry["confidence_mean"], 1),
+            "confidence [%]": None if entry["confidence_mean"] is None else round(100 * entry["confidence_mean"], 1),
         }
         for entry in table
     ]
