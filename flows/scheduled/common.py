@@ -36,10 +36,9 @@ def worth_another_try(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -
     return not isinstance(error, LASTING) and not isinstance(getattr(error, "__cause__", None), LASTING)
 
 
-def run_parameter(name: str, default: str = "") -> str:
-    """Give a parameter of the flow run that is about to be named, as text."""
-    value = flow_run.parameters.get(name)
-    return default if value is None else str(value)
+def run_parameter(name: str) -> Any:  # noqa: ANN401  # as it was given
+    """Give a parameter of the flow run that is about to be named."""
+    return flow_run.parameters[name]
 
 
 def short_name(path: str) -> str:

@@ -1,5 +1,6 @@
 """Parameters of flows: typed and described, so that Prefect's form is a good one, and checked as the command line's."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -21,6 +22,7 @@ Workers = Annotated[int, Field(ge=0), described("Worker processes on the machine
 Scheduler = Annotated[
     str | None, described("Address of a running Dask scheduler, tcp://host:8786; none: a cluster of its own.")
 ]
+Together = Annotated[int, Field(ge=1), described("Scenes that are mapped side by side.")]
 RunDevice = Annotated[Device, described("Where the network runs: auto, cpu, cuda or cuda:1.")]
 RunPrecision = Annotated[Precision, described("What it computes in.")]
 More = Annotated[
@@ -40,6 +42,9 @@ def run_settings(more: dict[str, Any] | None, **chosen: object) -> RunSettings:
     return load_settings(RunSettings, overrides={**chosen, **(more or {})}, source="parameter of the flow")
 
 
-def run_title(scene: str, model: str) -> str:
-    """Give the name of a flow run: scene and model."""
-    return f"{short_name(scene)} with {short_name(model) if model.endswith('.safetensors') else model}"
+def run_title(scenes: str | Sequence[str], model: str) -> str:
+    """Give the name of a flow run: scene and model; of several scenes the first and their number."""
+    named = [scenes] if isinstance(scenes, str) else list(scenes)
+    first = named[0] if any(sign in named[0] for sign in "*?[") else short_name(named[0])
+    more = f" and {len(named) - 1} more" if len(named) > 1 else ""
+    return f"{first}{more} with {short_name(model) if model.endswith('.safetensors') else model}"
