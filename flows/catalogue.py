@@ -11,6 +11,7 @@ from segflow.flows.item import RECORD, ItemRecord
 from segflow.flows.models import shipped_models
 from segflow.flows.paths import ProductPaths
 from segflow.flows.plan import FORMAT, RunPlan
+from segflow.flows.publish import withdraw
 from segflow.flows.rasters import RastersDone
 from segflow.flows.report import write_scene_report
 from segflow.flows.vectors import MapContents, vector_classes
@@ -47,10 +48,10 @@ def remove_stale(plan: RunPlan) -> None:
         If a file cannot be removed.
     """
     paths = plan.products
-    remove_file(paths.item)
-    for path in (paths.probabilities, paths.vectors):
-        if path.name not in product_names(plan):
-            remove_file(path)
+    stale = [path for path in (paths.probabilities, paths.vectors) if path.name not in product_names(plan)]
+    for path in (paths.item, *stale):
+        withdraw(paths, path.name)
+        remove_file(path)
 
 
 def settings_digest(plan: RunPlan) -> str:
@@ -89,11 +90,11 @@ def write_catalogue(plan: RunPlan, rasters: RastersDone, contents: MapContents) 
         grid=plan.scene.grid,
         assets=_assets(plan),
         legend=legend(plan),
-        scene_href=_scene_href(plan),
+        scene_hrefs=tuple(_href(plan, path) for path in plan.inputs),
         acquired=plan.scene.acquired,
         gsd=plan.ground,
         software={"segflow": __version__},
-        lineage=f"Mapped from {plan.scene.path.rsplit('/', 1)[-1]} by model {spec.name} {spec.version}",
+        lineage=f"Mapped from {_source(plan)} by model {spec.name} {spec.version}",
         properties={
             RECORD: _record(plan, rasters).as_properties(),
             "segflow:classes": class_table(plan, contents.summary),
@@ -161,7 +162,7 @@ def _record(plan: RunPlan, rasters: RastersDone) -> ItemRecord:
     return ItemRecord(
         key=plan.key,
         settings=settings_digest(plan),
-        scene=_scene_href(plan),
+        scene=_href(plan, plan.inputs[0]),
         bands=plan.bands,
         sidecars=settings.sidecars,
         remote=settings.allow_remote,
@@ -173,13 +174,24 @@ def _record(plan: RunPlan, rasters: RastersDone) -> ItemRecord:
         damaged=tuple(sorted(rasters.damaged)),
         files={},
         products=plan.products,
+        parts=tuple(_href(plan, path) for path in plan.inputs) if len(plan.inputs) > 1 else (),
+        resample=settings.resample,
     )
 
 
-def _scene_href(plan: RunPlan) -> str:
-    """Give where the scene lies, seen from the item, or its address."""
-    path = plan.scene.path
-    return path if "://" in path else os.path.relpath(path, plan.products.folder)
+def _href(plan: RunPlan, path: str) -> str:
+    """Give where a scene's file lies, seen from the item, or its address; from object storage no path leads here."""
+    if "://" in path:
+        return path
+    return os.path.relpath(path, plan.products.folder) if plan.products.address is None else Path(path).as_uri()
+
+
+def _source(plan: RunPlan) -> str:
+    """Give in words what the map was made from."""
+    name = plan.scene.path.rsplit("/", 1)[-1]
+    more = f" and {len(plan.inputs) - 1} more" if len(plan.inputs) > 1 else ""
+    ground = plan.model.spec.gsd
+    return f"{name}{more}" + ("" if plan.scene.native is None else f", read at {ground:g} m,")
 
 
 def _number(value: float) -> float | None:

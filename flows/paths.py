@@ -1,9 +1,12 @@
 """Where the products of a scene and the work in progress go."""
 
+import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from segflow.configs.run import RunSettings
+from segflow.io.addresses import Address, Place, place_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,11 +16,19 @@ class ProductPaths:
     Attributes
     ----------
     folder, name
-        The folder of the scene's products, and the scene's name.
+        The folder where the scene's products are written, and the scene's name.
+    address
+        Where they are sent when all are whole, if that is object storage; None: they stay in the folder.
     """
 
     folder: Path
     name: str
+    address: Address | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where the products lie in the end."""
+        return self.address or self.folder
 
     @property
     def classes(self) -> Path:
@@ -51,10 +62,40 @@ class ProductPaths:
 
 
 def product_paths(settings: RunSettings, name: str) -> ProductPaths:
-    """Give where the products of the scene `name` go."""
-    return ProductPaths(folder=Path(settings.out).absolute() / name, name=name)
+    """Give where the products of the scene `name` go.
+
+    Raises
+    ------
+    SettingsError
+        If the output is an address of a kind that segflow does not write to.
+    """
+    out = place_of(settings.out)
+    if isinstance(out, Address):
+        return ProductPaths(folder=work_folder(settings) / "products" / name, name=name, address=out / name)
+    return ProductPaths(folder=out.absolute() / name, name=name)
 
 
 def work_folder(settings: RunSettings) -> Path:
-    """Give the folder that holds the work of all runs; each has a folder of its own in it, named by its key."""
-    return (Path(settings.work) if settings.work else Path(settings.out) / ".segflow").absolute()
+    """Give the folder that holds the work of all runs; each has a folder of its own in it, named by its key.
+
+    For an output on object storage it lies in the user's cache, where the next run with that output finds it.
+
+    Raises
+    ------
+    SettingsError
+        If the output is an address of a kind that segflow does not write to.
+    """
+    if settings.work:
+        return Path(settings.work).absolute()
+    out = place_of(settings.out)
+    if isinstance(out, Address):
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return cache / "segflow" / "work" / hashlib.sha256(str(out).encode()).hexdigest()[:16]
+    return (out / ".segflow").absolute()
+
+
+def canvas_place(settings: RunSettings, key: str) -> Place:
+    """Give where the canvas of a run lies: in its work folder, or on object storage where its products go."""
+    out = place_of(settings.out)
+    folder: Place = out / ".segflow" / key if isinstance(out, Address) else work_folder(settings) / key
+    return folder / "canvas.zarr"

@@ -1,7 +1,10 @@
 """The raster stage: canvas → class, confidence and probability rasters, each pixel compared with the journal."""
 
 import json
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +14,10 @@ from segflow import __version__
 from segflow.errors import DamagedError
 from segflow.flows.plan import RunPlan
 from segflow.flows.progress import Progress, stage
+from segflow.flows.publish import restore
 from segflow.flows.store import Work
-from segflow.io.canvas import Layer, crc32
+from segflow.io.addresses import Address
+from segflow.io.canvas import Canvas, Layer, crc32
 from segflow.io.files import sha256_file, write_text
 from segflow.io.rasters import RasterStyle, write_cog
 from segflow.io.records import read_json
@@ -21,6 +26,7 @@ from segflow.tiling import Window
 PROBABILITY_SCALE = 1 / 200  # of a step of the probability raster
 CONFIDENCE_SCALE = 1 / 100
 RECORD = "rasters.json"  # in the work folder: the rasters that stand for the work
+AHEAD = 4  # tiles that are on their way from object storage while one is written
 PASSES = 2  # over each raster: written, then read back
 
 
@@ -123,6 +129,8 @@ def find_rasters(plan: RunPlan) -> RastersDone | None:
     if done.damaged and plan.settings.on_tile_error == "fail":
         return None
     folder = plan.products.folder
+    for name in done.digests:
+        restore(plan.products, name)
     sound = all((folder / name).is_file() and sha256_file(folder / name) == d for name, d in done.digests.items())
     return done if sound else None
 
@@ -130,9 +138,10 @@ def find_rasters(plan: RunPlan) -> RastersDone | None:
 def _write_raster(work: Work, layer: RasterLayer, report: Callable[[int], None]) -> None:
     tiles = work.plan.tiles
     expected = {tile.core: int(work.journal.done[tile.index].split("-")[layer.position], 16) for tile in tiles}
+    windows = [tile.core for tile in tiles]
 
     def read(window: Window) -> np.ndarray:
-        pixels = work.canvas.read(layer.name, window)
+        pixels = fetch(window)
         if crc32(pixels) != expected[window]:
             msg = f"{work.canvas.path}: a tile changed after it was written: run again to map it anew"
             raise DamagedError(msg)
@@ -143,16 +152,40 @@ def _write_raster(work: Work, layer: RasterLayer, report: Callable[[int], None])
             msg = f"{layer.path} does not read back as it was written: check the disk and its free space, run again"
             raise DamagedError(msg)
 
-    write_cog(
-        layer.path,
-        work.plan.scene.grid,
-        windows=[tile.core for tile in tiles],
-        read=read,
-        check=check,
-        descriptions=layer.style.descriptions,
-        overviews=layer.style.overviews,
-        colours=layer.style.colours,
-        scale=layer.style.scale,
-        tags=layer.style.tags,
-        progress=report,
-    )
+    with _reading(work.canvas, layer.name, windows) as fetch:
+        write_cog(
+            layer.path,
+            work.plan.scene.grid,
+            windows=windows,
+            read=read,
+            check=check,
+            descriptions=layer.style.descriptions,
+            overviews=layer.style.overviews,
+            colours=layer.style.colours,
+            scale=layer.style.scale,
+            tags=layer.style.tags,
+            progress=report,
+        )
+
+
+@contextmanager
+def _reading(canvas: Canvas, name: Layer, windows: Sequence[Window]) -> Iterator[Callable[[Window], np.ndarray]]:
+    """Give what reads `windows` of a layer, each once and in order: ahead of the caller where they come from afar."""
+    if not isinstance(canvas.path, Address):
+        yield lambda window: canvas.read(name, window)
+        return
+    with ThreadPoolExecutor(AHEAD, "segflow-fetch") as pool:
+        waiting = iter(windows)
+        coming: deque[Future[np.ndarray]] = deque()
+
+        def fetch(_: Window) -> np.ndarray:
+            for window in waiting:
+                coming.append(pool.submit(canvas.read, name, window))
+                if len(coming) > AHEAD:
+                    break
+            return coming.popleft().result()
+
+        try:
+            yield fetch
+        finally:
+            pool.shutdown(cancel_futures=True)

@@ -1,15 +1,19 @@
-"""The work of a run on disk: a journal of what is done and a canvas that holds it."""
+"""The work of a run: a journal of what is done, on disk, and a canvas that holds it, on disk or object storage."""
 
-import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from segflow.errors import DamagedError
+from segflow.flows.paths import canvas_place
 from segflow.flows.plan import RunPlan
+from segflow.io.addresses import Address
 from segflow.io.canvas import Canvas, CanvasLayout, create_canvas, open_canvas
+from segflow.io.canvas_places import canvas_exists, remove_canvas
 from segflow.io.journal import Journal
 
+READERS = 8  # threads that read a canvas on object storage back; on a disk one is enough
 DAMAGED = "damaged"  # stage of the journal that lists tiles which could not be read
 
 
@@ -47,18 +51,18 @@ def open_work(plan: RunPlan) -> Iterator[Work]:
     written count as pending; so do all tiles when the tiling has changed, and damaged ones
     when they may no longer be left empty.
     """
-    path, canvas_path = plan.work / "journal.jsonl", plan.work / "canvas.zarr"
+    path, canvas = plan.work / "journal.jsonl", canvas_place(plan.settings, plan.key)
     header = {"key": plan.key, "core": plan.tiles.core, "margin": plan.tiles.margin, "tiles": len(plan.tiles)}
-    if not (canvas_path.exists() and Journal.matches(path, header)):
+    if not (Journal.matches(path, header) and canvas_exists(canvas)):
         _start_over(plan)
         grid, spec = plan.scene.grid, plan.model.spec
         classes = len(spec.classes) if plan.settings.probabilities else None
         create_canvas(
-            canvas_path,
+            canvas,
             CanvasLayout(height=grid.height, width=grid.width, chunk=plan.tiles.core, classes=classes),
         )
     with Journal.open(path, header) as journal:
-        work = Work(plan=plan, journal=journal, canvas=open_canvas(canvas_path))
+        work = Work(plan=plan, journal=journal, canvas=open_canvas(canvas))
         _strike_unsound(work)
         yield work
 
@@ -66,13 +70,12 @@ def open_work(plan: RunPlan) -> Iterator[Work]:
 def clear_canvas(plan: RunPlan) -> None:
     """Remove the canvas of a run whose rasters are written; its journal stays.
 
-    It gets another name first, so that a crash leaves no half of a canvas.
+    Raises
+    ------
+    OutputError
+        If the store that it lies on does not answer.
     """
-    canvas, doomed = plan.work / "canvas.zarr", plan.work / ".canvas.zarr.old"
-    shutil.rmtree(doomed, ignore_errors=True)
-    if canvas.exists():
-        canvas.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
+    remove_canvas(canvas_place(plan.settings, plan.key))
 
 
 def _start_over(plan: RunPlan) -> None:
@@ -84,7 +87,10 @@ def _start_over(plan: RunPlan) -> None:
 
 def _strike_unsound(work: Work) -> None:
     """Take tiles that must be mapped again off the list of those that are done."""
-    again = {index for index, checksum in work.journal.done.items() if not _holds(work, index, checksum)}
+    readers = READERS if isinstance(work.canvas.path, Address) else 1
+    with ThreadPoolExecutor(readers, "segflow-check") as pool:
+        held = pool.map(lambda done: _holds(work, *done), work.journal.done.items())
+        again = {index for index, holds in zip(work.journal.done, held, strict=True) if not holds}
     if work.plan.settings.on_tile_error == "fail":
         again |= work.damaged.keys() & work.journal.done.keys()
         if work.damaged:

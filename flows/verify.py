@@ -1,8 +1,11 @@
 """`segflow verify`: products are what the item says, and tiles left no trace."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -10,9 +13,14 @@ import numpy as np
 from segflow.errors import OutputError
 from segflow.flows.item import ItemRecord, find_item
 from segflow.flows.models import find_model
+from segflow.flows.paths import ProductPaths
 from segflow.flows.tiles import load_engine
+from segflow.io.addresses import Address, Place, place_of
+from segflow.io.band_files import BandChoice
 from segflow.io.files import sha256_file
 from segflow.io.maps import open_map
+from segflow.io.objects import fetch_object, sha256_object
+from segflow.io.scene_inputs import describe_input
 from segflow.io.scenes import Scene, open_scene
 from segflow.segmentation.engines import TorchEngine
 from segflow.tiling import Span, Tile, TileGrid, Window
@@ -63,13 +71,13 @@ class Verification:
         return "\n".join(lines)
 
 
-def verify_products(folder: Path, *, seams: int = 0, seed: int = 0) -> Verification:
+def verify_products(folder: Place | str, *, seams: int = 0, seed: int = 0) -> Verification:
     """Check the products of one scene.
 
     Parameters
     ----------
     folder
-        Folder of the products, with the STAC item.
+        Folder of the products, with the STAC item, or its address on object storage.
     seams
         Number of random windows across tile borders to predict again in one piece;
         needs the scene and the model where they were.
@@ -78,14 +86,17 @@ def verify_products(folder: Path, *, seams: int = 0, seed: int = 0) -> Verificat
 
     Raises
     ------
+    SettingsError
+        If it is an address of another kind.
     OutputError
-        If there is no finished run in the folder.
+        If there is no finished run in the folder, or the store does not answer.
     """
-    item = find_item(folder)
+    place = place_of(folder) if isinstance(folder, str) else folder
+    item = find_item(place)
     sound: list[str] = []
     broken: list[str] = []
     for name, (digest, _) in item.files.items():
-        problem = _problem(folder / name, digest)
+        problem = _problem(place / name, digest)
         (broken if problem else sound).append(problem or name)
     differing = pixels = count = 0
     if seams and not broken:
@@ -121,11 +132,30 @@ def _across(choose: random.Random, length: int, core: int) -> Span:
     return Span(start, start + size)
 
 
-def _problem(path: Path, digest: str) -> str:
-    if not path.is_file():
+def _problem(path: Place, digest: str) -> str:
+    found = _sha256(path)
+    if found is None:
         return f"{path.name} is missing: run again with --overwrite"
-    found = sha256_file(path)
     return "" if found == digest else f"{path.name} was changed (sha256 {found[:12]}…, the item says {digest[:12]}…)"
+
+
+def _sha256(path: Place) -> str | None:
+    if isinstance(path, Address):
+        return sha256_object(path)
+    return sha256_file(path) if path.is_file() else None
+
+
+@contextmanager
+def _rasters(paths: ProductPaths) -> Iterator[ProductPaths]:
+    """Give products whose class and confidence rasters lie here, brought from object storage where they lie there."""
+    if paths.address is None:
+        yield paths
+        return
+    with TemporaryDirectory(prefix="segflow-verify-") as folder:
+        here = replace(paths, folder=Path(folder))
+        for path in (here.classes, here.confidence):
+            fetch_object(paths.address / path.name, path)
+        yield here
 
 
 def _count_differences(item: ItemRecord, windows: list[Window]) -> int:
@@ -133,11 +163,19 @@ def _count_differences(item: ItemRecord, windows: list[Window]) -> int:
     if model.digest != item.model_digest:
         msg = f"model {item.model} is not the one that made these products: seams cannot be checked"
         raise OutputError(msg)
+    described = describe_input(
+        item.inputs,
+        BandChoice(wanted=tuple(band.name for band in model.spec.bands), chosen=item.bands),
+        gsd=model.spec.gsd if item.resample else None,
+        sidecars=item.sidecars,
+        remote=item.remote,
+    )
     engine = load_engine(model.path, model.digest, item.device, item.precision, None, False)  # noqa: FBT003
     with (
-        open_scene(item.scene_path, item.bands, sidecars=item.sidecars, remote=item.remote) as scene,
-        open_map(item.products.classes) as classes,
-        open_map(item.products.confidence) as confidence,
+        _rasters(item.products) as products,
+        open_scene(described, item.bands, sidecars=item.sidecars, remote=item.remote) as scene,
+        open_map(products.classes) as classes,
+        open_map(products.confidence) as confidence,
     ):
         differing = 0
         truth = replace(item.tiles, margin=max(item.tiles.margin, model.spec.dependency or model.spec.margin))

@@ -7,10 +7,8 @@ where Zarr's default codecs gave wrong pixels for 215 of 300 flips. A chunk that
 as `NOT_WRITTEN`, which is no class, no confidence and not nodata.
 """
 
-import shutil
 import zlib
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +16,9 @@ import numpy.typing as npt
 import zarr
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from segflow.errors import DamagedError, OutputError
+from segflow.errors import DamagedError, OutputError, SegflowError
+from segflow.io.addresses import Place
+from segflow.io.canvas_places import canvas_failures, new_canvas_place, zarr_store
 from segflow.tiling import Span, Window
 
 NOT_WRITTEN = 254  # fill of missing chunks; labels and confidence are 0..253 or 255 (nodata)
@@ -86,12 +86,12 @@ class Canvas:
     Attributes
     ----------
     path
-        Its folder.
+        Its folder, or its address on object storage.
     layout
         Its shape.
     """
 
-    def __init__(self, path: Path, layout: CanvasLayout, arrays: dict[str, Any]) -> None:
+    def __init__(self, path: Place, layout: CanvasLayout, arrays: dict[str, Any]) -> None:
         self.path = path
         self.layout = layout
         self._arrays = arrays
@@ -124,7 +124,7 @@ class Canvas:
         try:
             for name in self.layout.shapes:
                 self._arrays[name][(..., *core.slices)] = layers[name]
-        except _DAMAGE as error:
+        except _troubles(self.path) as error:
             msg = f"{self.path}: writing {_place(core)} failed ({error}): check the free space and the permissions"
             raise OutputError(msg) from error
         return core_checksum(labels, confidence, probabilities)
@@ -143,6 +143,8 @@ class Canvas:
             If the window reaches out of the scene.
         DamagedError
             If a chunk does not read back as it was written.
+        OutputError
+            If the store that it lies on does not answer.
         """
         scene = Window.of_shape(self.layout.height, self.layout.width)
         if window not in scene:
@@ -150,6 +152,8 @@ class Canvas:
             raise ValueError(msg)
         try:
             return np.asarray(self._arrays[name][(..., *window.slices)], np.uint8)
+        except canvas_failures(self.path) as error:
+            raise _unreachable(self.path, error) from error
         except _DAMAGE as error:
             msg = (
                 f"{self.path}/{name} is damaged in {_place(window)} ({error}): "
@@ -180,21 +184,18 @@ def crc32(pixels: Bytes) -> int:
     return zlib.crc32(np.ascontiguousarray(pixels).data)
 
 
-def create_canvas(path: Path, layout: CanvasLayout) -> Canvas:
+def create_canvas(path: Place, layout: CanvasLayout) -> Canvas:
     """Start an empty canvas at `path`; a canvas that lies there is removed.
 
-    It is made under another name first, so a crash leaves none or a whole one.
+    In a folder it is made under another name first, so a crash leaves none or a whole one.
 
     Raises
     ------
     OutputError
-        If the folder cannot be written, or something that is no canvas lies there.
+        If the place cannot be written, or something that is no canvas lies there.
     """
-    unfinished = path.with_name(f".{path.name}.new")
-    try:
-        for folder in (unfinished, path):
-            _remove_canvas(folder)
-        group = zarr.create_group(unfinished, attributes={_ATTRIBUTE: asdict(layout)})
+    with new_canvas_place(path) as place:
+        group = zarr.create_group(place, attributes={_ATTRIBUTE: asdict(layout)})
         for name, shape in layout.shapes.items():
             group.create_array(
                 name,
@@ -205,29 +206,29 @@ def create_canvas(path: Path, layout: CanvasLayout) -> Canvas:
                 fill_value=NOT_WRITTEN,
                 config={"write_empty_chunks": True},
             )
-        unfinished.rename(path)
-    except OSError as error:
-        if isinstance(error, OutputError):
-            raise
-        msg = f"{path}: the canvas cannot be made ({error.strerror or error}): check free space and permissions"
-        raise OutputError(msg) from error
     return open_canvas(path)
 
 
-def open_canvas(path: Path) -> Canvas:
+def open_canvas(path: Place) -> Canvas:
     """Open the canvas at `path` for reading and writing.
 
     Raises
     ------
     DamagedError
         If there is no canvas, or its metadata is damaged.
+    OutputError
+        If the store that it lies on does not answer.
     """
     try:
-        group = zarr.open_group(path, mode="r+")
+        group = zarr.open_group(zarr_store(path), mode="r+", zarr_format=3, use_consolidated=False)
         layout = CanvasLayout(**group.attrs[_ATTRIBUTE])  # type: ignore[arg-type]
         arrays: dict[str, Any] = {name: group[name] for name in layout.shapes}
         found = {name: array.shape for name, array in arrays.items()}
-    except _DAMAGE as error:
+    except _troubles(path) as error:
+        if isinstance(error, SegflowError):  # the store's client is missing
+            raise
+        if isinstance(error, canvas_failures(path)) and not isinstance(error, FileNotFoundError):
+            raise _unreachable(path, error) from error
         msg = f"{path} is no canvas or a damaged one ({error}): remove it and run again"
         raise DamagedError(msg) from error
     if found != layout.shapes:
@@ -236,14 +237,13 @@ def open_canvas(path: Path) -> Canvas:
     return Canvas(path, layout, arrays)
 
 
-def _remove_canvas(folder: Path) -> None:
-    """Remove a canvas, whole or half made, but nothing else."""
-    if not folder.exists():
-        return
-    if not (folder / "zarr.json").exists() and any(folder.iterdir()):
-        msg = f"{folder} is in the way of the canvas and is none: move it or choose another output"
-        raise OutputError(msg)
-    shutil.rmtree(folder)
+def _troubles(path: Place) -> tuple[type[BaseException], ...]:
+    return (*_DAMAGE, *canvas_failures(path))
+
+
+def _unreachable(path: Place, error: BaseException) -> OutputError:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return OutputError(f"{path} cannot be read ({text}): check the network, the store and the credentials, run again")
 
 
 def _check_layer(name: str, layer: Bytes | None, shape: tuple[int, ...]) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -100,6 +101,19 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with temporary_beside(Path(folder) / "writable") as probe:
             probe.write_bytes(b"\0")
+
+
+def remove_folder(folder: str | os.PathLike[str]) -> None:
+    """Remove a folder with all that it holds, if it is there.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be removed.
+    """
+    with _output_errors(Path(folder), "be removed"):
+        if Path(folder).exists():
+            shutil.rmtree(folder)
 
 
 @contextmanager

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from segflow.errors import OutputError
+from segflow.io.addresses import Address, Place
+from segflow.io.objects import list_objects, read_object
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Give the object in a JSON file; None where there is no file.
+def read_json(path: Place) -> dict[str, Any] | None:
+    """Give what a JSON file holds, here or on object storage; None where there is no file.
 
     Raises
     ------
@@ -16,12 +18,16 @@ def read_json(path: Path) -> dict[str, Any] | None:
         If the file cannot be read or holds no JSON object.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(_read(path) or b"null")
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
+        if isinstance(error, OutputError):
+            raise
         msg = f"{path} cannot be read ({error}): move it away or choose another output folder"
         raise OutputError(msg) from error
+    if content is None and isinstance(path, Address):
+        return None
     if not isinstance(content, dict):
         msg = f"{path} holds no JSON object: move it away or choose another output folder"
         raise OutputError(msg)
@@ -49,3 +55,20 @@ def file_size(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
+
+
+def file_sizes(folder: Place) -> dict[str, int]:
+    """Give the sizes of the files in a folder or below an address by name [bytes]; none where there is no folder.
+
+    Raises
+    ------
+    OutputError
+        If the store does not answer.
+    """
+    if isinstance(folder, Address):
+        return dict(list_objects(folder))
+    return {path.name: path.stat().st_size for path in folder.iterdir()} if folder.is_dir() else {}
+
+
+def _read(path: Place) -> bytes | None:
+    return read_object(path) if isinstance(path, Address) else path.read_bytes()

@@ -31,7 +31,19 @@ FLOORS = {
 HOMES = {
     "segmentation": {"torch", "torchvision", "torchmetrics", "torchgeo", "lightning", "segmentation_models_pytorch"},
     "flows": {"prefect", "dask", "distributed"},
-    "io": {"fiona", "h5py", "osgeo", "pyogrio", "rio_cogeo", "safetensors", "sqlite3", "zarr"},
+    "io": {
+        "botocore",
+        "fiona",
+        "fsspec",
+        "h5py",
+        "osgeo",
+        "pyogrio",
+        "rio_cogeo",
+        "s3fs",
+        "safetensors",
+        "sqlite3",
+        "zarr",
+    },
 }
 PURE = {
     "__future__",

@@ -24,10 +24,24 @@ Model = Annotated[
         "--model", "-m", help="Shipped model by name, or a .safetensors file. [default: forest-amazon-s2]", panel="What"
     ),
 ]
-Out = Annotated[str | None, _option("--out", "-o", help="Output folder. [default: maps]", panel="What", metavar="DIR")]
+Out = Annotated[
+    str | None,
+    _option(
+        "--out",
+        "-o",
+        help="Output folder, or an address s3://bucket/prefix. [default: maps]",
+        panel="What",
+        metavar="DIR",
+    ),
+]
 Work = Annotated[
     str | None,
-    _option("--work", help="Folder for work in progress. [default: OUT/.segflow]", panel="How", metavar="DIR"),
+    _option(
+        "--work",
+        help="Folder for work in progress. [default: OUT/.segflow, for s3:// in ~/.cache]",
+        panel="How",
+        metavar="DIR",
+    ),
 ]
 Name = Annotated[
     str | None, _option("--name", help="Name of the scene and its products. [default: its file's]", panel="What")
