@@ -33,15 +33,19 @@ class SceneEntry:
         What it and its products are called.
     named
         Whether somebody chose the name; else it is what its path tells.
+    overwrite
+        Whether products of another scene, model or setting may be replaced here, whatever the settings say.
     """
 
     path: ScenePath
     name: str
     named: bool = False
+    overwrite: bool = False
 
     def settings(self, settings: RunSettings) -> RunSettings:
         """Give the settings of a batch as they are for this scene."""
-        return replace(settings, name=self.name) if self.named else settings
+        name = self.name if self.named else settings.name
+        return replace(settings, name=name, overwrite=settings.overwrite or self.overwrite)
 
 
 def gather_scenes(

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from segflow.errors import OutputBusyError, OutputError
 
-
 LOOKS = 5  # at a lock that is taken: who only asks whether it is held has it for a moment
 PAUSE = 0.02  # s between looks
 

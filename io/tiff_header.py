@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 from segflow.errors import SceneError
 from segflow.io.limits import SceneLimits
 
-_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
 _STRIP_ROWS, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT = 278, 284, 322, 323
 _WANTED = {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _STRIP_ROWS, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT}
@@ -51,7 +51,7 @@ class TiffDirectory:
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
+class TiffLayout:
     """Byte order and number widths of a file: classic or BigTIFF."""
 
     order: str
@@ -59,14 +59,17 @@ class _Layout:
 
     @property
     def offset_format(self) -> str:
+        """Of an offset in the file, for `struct`."""
         return self.order + ("Q" if self.big else "I")
 
     @property
     def count_format(self) -> str:
+        """Of the number of tags in a directory."""
         return self.order + ("Q" if self.big else "H")
 
     @property
     def entry_format(self) -> str:
+        """Of a tag: its number, type, count, and its values or their offset."""
         return self.order + ("HHQ8s" if self.big else "HHI4s")
 
 
@@ -101,7 +104,7 @@ def read_directories(path: str) -> Iterator[TiffDirectory]:
     """
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - a path that GDAL gets as text too
-            layout, offset = _read_start(file, path)
+            layout, offset = read_start(file, path)
             visited: set[int] = set()
             while offset:
                 if offset in visited:
@@ -115,7 +118,8 @@ def read_directories(path: str) -> Iterator[TiffDirectory]:
         raise SceneError(msg) from error
 
 
-def _read_start(file: BinaryIO, path: str) -> tuple[_Layout, int]:
+def read_start(file: BinaryIO, path: str) -> tuple[TiffLayout, int]:
+    """Read the head of a file: give its layout and the offset of its first directory (0: none yet)."""
     head = file.read(_MAGIC_BYTES)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
     version = struct.unpack_from(order + "H", head, 2)[0] if order and len(head) > 3 else None  # noqa: PLR2004
@@ -123,33 +127,34 @@ def _read_start(file: BinaryIO, path: str) -> tuple[_Layout, int]:
         found = f"starts with {head[:8]!r}" if head else "is empty"
         msg = f"{path} is not a GeoTIFF (it {found}): convert the scene with gdal_translate -of COG"
         raise SceneError(msg)
-    layout = _Layout(order, big=version == 43)  # noqa: PLR2004 - BigTIFF's version
+    layout = TiffLayout(order, big=version == 43)  # noqa: PLR2004 - BigTIFF's version
     return layout, struct.unpack_from(layout.offset_format, head, 8 if layout.big else 4)[0]
 
 
-def _read_directory(file: BinaryIO, layout: _Layout, offset: int) -> tuple[TiffDirectory, int]:
+def _read_directory(file: BinaryIO, layout: TiffLayout, offset: int) -> tuple[TiffDirectory, int]:
     """Read the directory at `offset`; give it and the offset of the next one (0: none)."""
     file.seek(min(offset, os.fstat(file.fileno()).st_size))
-    (count,) = _read(file, layout.count_format)
-    entries = [_read(file, layout.entry_format) for _ in range(min(count, _MAX_ENTRIES))]
-    following = _read(file, layout.offset_format)[0] if count <= _MAX_ENTRIES else 0
+    (count,) = read_struct(file, layout.count_format)
+    entries = [read_struct(file, layout.entry_format) for _ in range(min(count, _MAX_ENTRIES))]
+    following = read_struct(file, layout.offset_format)[0] if count <= _MAX_ENTRIES else 0
     tags = {tag: _first_value(file, layout, kind, n, raw) for tag, kind, n, raw in entries if tag in _WANTED and n}
-    tag_bytes = sum(n * _TYPE_BYTES.get(kind, 1) for _, kind, n, _ in entries)
+    tag_bytes = sum(n * TYPE_BYTES.get(kind, 1) for _, kind, n, _ in entries)
     return _directory(tags, tag_bytes), following
 
 
-def _first_value(file: BinaryIO, layout: _Layout, kind: int, count: int, raw: bytes) -> int:
+def _first_value(file: BinaryIO, layout: TiffLayout, kind: int, count: int, raw: bytes) -> int:
     """Give the first number of a tag, which lies in the entry itself or where the entry points."""
-    if kind not in _INTEGERS:
+    if kind not in INTEGERS:
         return 0
-    form = layout.order + _INTEGERS[kind]
-    if count * _TYPE_BYTES[kind] <= len(raw):
+    form = layout.order + INTEGERS[kind]
+    if count * TYPE_BYTES[kind] <= len(raw):
         return int(struct.unpack_from(form, raw)[0])
     file.seek(min(struct.unpack(layout.offset_format, raw)[0], os.fstat(file.fileno()).st_size))
-    return int(_read(file, form)[0])
+    return int(read_struct(file, form)[0])
 
 
-def _read(file: BinaryIO, form: str) -> tuple[Any, ...]:
+def read_struct(file: BinaryIO, form: str) -> tuple[Any, ...]:
+    """Read the numbers of a `struct` format; `struct.error` where the file ends before."""
     return struct.unpack(form, file.read(struct.calcsize(form)))
 
 

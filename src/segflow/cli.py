@@ -4,7 +4,6 @@ A command imports what it needs when it is called, so that `segflow --help` answ
 """
 
 import json
-import os
 import signal
 import sys
 import traceback
@@ -17,16 +16,20 @@ import typer
 from segflow import (
     __version__,
     cli_cluster,
+    cli_deploy,
     cli_evaluate,
     cli_model,
     cli_monitor,
     cli_project,
     cli_retrain,
+    cli_status,
     cli_train,
     cli_vectorize,
+    cli_watch,
     options,
 )
 from segflow.errors import SegflowError
+from segflow.given import run_settings
 
 if TYPE_CHECKING:
     from segflow.configs.run import RunSettings
@@ -57,6 +60,9 @@ app.command()(cli_evaluate.evaluate)
 app.command()(cli_evaluate.sample)
 app.command()(cli_monitor.monitor)
 app.command()(cli_vectorize.vectorize)
+app.command()(cli_watch.watch)
+app.command()(cli_status.status)
+app.command()(cli_deploy.deploy)
 
 
 def _version(wanted: bool) -> None:  # typer's signature
@@ -219,13 +225,8 @@ def doctor(*, as_json: options.Json = False) -> None:
 
 
 def _settings(given: dict[str, Any]) -> "RunSettings":
-    """Give the run settings from the options of a command, its --config file and the environment."""
-    from segflow.configs.loader import load_settings
-    from segflow.configs.run import RunSettings
-
-    own = {"scenes", "scene", "config", "as_json"}
-    chosen = {key: value for key, value in given.items() if key not in own}
-    return load_settings(RunSettings, file=given["config"], environment=os.environ, options=chosen)
+    """Give the run settings of a command."""
+    return run_settings(given, given["config"], own={"scenes", "scene", "config", "as_json"})
 
 
 def _complain(error: Exception, message: str | None = None) -> None:

@@ -1,0 +1,25 @@
+"""What lies in a folder, by name; hidden entries are left out."""
+
+from pathlib import Path
+
+from segflow.errors import OutputError
+
+
+def list_folders(folder: Path) -> list[Path]:
+    """Give the folders in a folder, sorted.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be listed.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_dir())
+    except OSError as error:
+        msg = f"{folder} cannot be listed ({error.strerror}): check the path and the permissions"
+        raise OutputError(msg) from error
+
+
+def list_names(folder: Path, suffix: str) -> list[str]:
+    """Give the names of files with a suffix, without it, sorted; none where there is no folder."""
+    return sorted(path.name.removesuffix(suffix) for path in folder.glob(f"[!.]*{suffix}"))
