@@ -74,6 +74,8 @@ def dask_settings(environment: Mapping[str, str]) -> dict[str, Any]:
         "distributed.admin.system-monitor.gil.enabled": False,
         "distributed.worker.profile.enabled": False,
         "distributed.scheduler.worker-ttl": None,  # a machine that slept must not drop its own worker
+        "distributed.deploy.lost-worker-timeout": "1 day",  # Dask gives workers up that restart for longer than 15 s
+        "distributed.diagnostics.computations.nframes": 0,  # the source of each call, which nobody would read
         "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s",
         "distributed.logging.distributed": "critical",
     }
