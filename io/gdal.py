@@ -3,12 +3,16 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.session import DummySession
 
 from segflow.errors import SceneError, SegflowError
+from segflow.io.addresses import SCHEME
+from segflow.io.object_storage import gdal_options
 
 DRIVER = "GTiff"  # a text file named .tif may be a VRT or WMS description that reads other files or the network
 
@@ -26,7 +30,7 @@ def gdal_env(*, sidecars: bool = False, remote: bool = False) -> rasterio.Env:
     remote
         Let GDAL read from the network.
     """
-    options = {
+    options: dict[str, Any] = {
         "GDAL_CACHEMAX": 64,  # MB for all datasets of the process; GDAL's own choice is 5 % of the memory
         "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE" if sidecars else "EMPTY_DIR",
         "GDAL_GEOREF_SOURCES": "PAM,INTERNAL,WORLDFILE" if sidecars else "INTERNAL",
@@ -38,9 +42,16 @@ def gdal_env(*, sidecars: bool = False, remote: bool = False) -> rasterio.Env:
         "GDAL_HTTP_MAX_RETRY": 3,
         "GDAL_HTTP_RETRY_DELAY": 1,  # s
     }
-    if not remote:
+    if remote:
+        options.update(gdal_options())
+    else:
         options["CPL_VSIL_CURL_ALLOWED_FILENAME"] = "/vsicurl/none"
-    return rasterio.Env(**options)
+    return rasterio.Env(session=DummySession(), **options)  # GDAL reads credentials itself; boto3 took 50 ms each time
+
+
+def gdal_name(source: str) -> str:
+    """Give the name by which GDAL opens a scene: object storage is a file system of its own."""
+    return f"/vsis3/{source.removeprefix(SCHEME)}" if source.startswith(SCHEME) else source
 
 
 def ignore_missing_georeference() -> None:

@@ -13,7 +13,7 @@ from rasterio.enums import Interleaving
 
 from segflow.errors import SceneMismatchError
 from segflow.io.describe import describe_dataset
-from segflow.io.gdal import DRIVER, gdal_env, ignore_missing_georeference, scene_errors
+from segflow.io.gdal import DRIVER, gdal_env, gdal_name, ignore_missing_georeference, scene_errors
 from segflow.io.limits import SceneLimits
 from segflow.io.scene_info import SceneInfo
 from segflow.io.sources import check_source, is_remote
@@ -51,7 +51,7 @@ def open_dataset(
         ignore_missing_georeference()
     with gdal_env(sidecars=sidecars, remote=remote):
         with scene_errors(source, "opening", advice):
-            dataset = rasterio.open(source, driver=DRIVER, sharing=False)
+            dataset = rasterio.open(gdal_name(source), driver=DRIVER, sharing=False)
         try:
             with scene_errors(source, "reading the header", advice):
                 _check_limits(dataset, source, limits)

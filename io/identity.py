@@ -8,10 +8,13 @@ import time
 import urllib.request
 from pathlib import Path
 
-from segflow.errors import SceneError
+from segflow.errors import OutputError, SceneError, SettingsError
+from segflow.io.addresses import SCHEME, Address
+from segflow.io.objects import find_object
 from segflow.io.scene_info import Part, SceneInfo
 from segflow.io.sources import check_source, is_remote, sidecar_files
 
+_VSIS3 = "/vsis3/"  # GDAL's name for s3://
 _TIMEOUT = 30  # s for a server's answer
 _SETTLED = 2 * 10**9  # ns; a file changed later than this may change again within the same tick of its clock
 
@@ -100,6 +103,8 @@ def _digest(file: Path, cache: Path | None) -> str:
 
 
 def _remote_digest(address: str) -> str:
+    if address.startswith((SCHEME, _VSIS3)):
+        return _stored_digest(SCHEME + address.removeprefix(SCHEME).removeprefix(_VSIS3))
     url = address.removeprefix("/vsicurl/")
     if not url.startswith(("http://", "https://")):
         msg = f"{address} has no version to be told by: give its https:// address or download it"
@@ -115,6 +120,18 @@ def _remote_digest(address: str) -> str:
         msg = f"{address} is served without Last-Modified or ETag, so a change would go unseen: download it"
         raise SceneError(msg)
     return hashlib.sha256(json.dumps([url, *version]).encode()).hexdigest()
+
+
+def _stored_digest(url: str) -> str:
+    """Give the digest of an object's address, size and tag, which changes with its content."""
+    try:
+        found = find_object(Address.parse(url))
+    except (OutputError, SettingsError) as error:
+        raise SceneError(str(error)) from error
+    if found is None:
+        msg = f"{url} does not exist: check bucket and key"
+        raise SceneError(msg)
+    return hashlib.sha256(json.dumps([url, found.size, found.tag]).encode()).hexdigest()
 
 
 def _stamp(file: Path) -> list[int]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import rasterio
 from rasterio.io import MemoryFile
 
-from segflow.io.gdal import DRIVER, gdal_env, ignore_missing_georeference, scene_errors
+from segflow.io.gdal import DRIVER, gdal_env, gdal_name, ignore_missing_georeference, scene_errors
 from segflow.io.maps import open_map
 from segflow.io.scene_info import SceneInfo
 from segflow.io.scenes import open_scene
@@ -105,7 +105,7 @@ def _from_overviews(
     with (
         gdal_env(sidecars=sidecars, remote=remote),
         scene_errors(info.path, "reading overviews", "the file is damaged, copy or download it again"),
-        rasterio.open(info.path, driver=DRIVER) as dataset,
+        rasterio.open(gdal_name(info.path), driver=DRIVER) as dataset,
     ):
         if not any(factor <= step for factor in dataset.overviews(1)):
             return None
