@@ -6,14 +6,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from prefect import Task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.client.schemas import TaskRun
+from prefect.client.schemas import State, TaskRun
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
-from prefect.states import State
 
 from segflow.errors import ModelError, OutputExistsError, SceneMismatchError, SettingsError
 from segflow.flows.scheduled.bounds import ANSWER_SECONDS, tell
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 RETRIES = 2
-RETRY_DELAYS = [10, 60]  # s; a share that is mounted again, a scene that another run holds
+RETRY_DELAYS = [10.0, 60.0]  # s; a share that is mounted again, a scene that another run holds
 LASTING = (SettingsError, SceneMismatchError, ModelError, OutputExistsError)  # another try would say the same
 REPORT_SECONDS = 2.0  # between updates of a progress artifact
 
@@ -107,7 +106,7 @@ class FlowProgress:
 
     def _write(self, share: float, text: str) -> None:
         if self._artifact is None:
-            self._artifact = create_progress_artifact(share, key=self._key, description=text)
+            self._artifact = cast("UUID", create_progress_artifact(share, key=self._key, description=text))
         else:
             update_progress_artifact(self._artifact, share, description=text)
 

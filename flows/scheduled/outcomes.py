@@ -28,7 +28,8 @@ def hear_outcomes() -> Callable[["SceneOutcome"], None]:
         if outcome.result is None or outcome.result.finished_before or len(shown) >= MOST_SHOWN:
             return
         shown.append(outcome.name)
-        for problem in show_products(outcome.result.folder):
+        problem = show_products(outcome.result.folder)
+        if problem is not None:
             log.warning("not shown: %s", problem)
 
     return hear

@@ -1,6 +1,6 @@
 """What a map shows on Prefect's screen: areas by class, a picture, where the products lie."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,30 +41,37 @@ def products_text(name: str, folder: Place, item: Mapping[str, Any]) -> str:
     return "\n".join([f"# {name}", "", f"In `{folder}`:", "", "| file | what | bytes |", "|---|---|---:|", *rows])
 
 
-def show_products(folder: Place) -> list[str]:
-    """Show what a finished run made: table, picture, list of products, link to the report.
+def show_products(folder: Place) -> str | None:
+    """Show what a finished run made: table, list of products, link to the report, picture.
 
     Returns
     -------
-    What could not be shown and why. Nothing here can make a map wrong, so nothing here fails.
+    Why that failed; None where it did not. Nothing here can make a map wrong, so nothing here fails.
     """
+    try:
+        for show in _exhibits(folder):
+            problem = show()
+            if problem is not None:
+                return problem  # the server is gone: the rest would wait for it too
+    except (SegflowError, KeyError, TypeError, ValueError) as error:
+        return f"{folder}: {error!r}"
+    return None
+
+
+def _exhibits(folder: Place) -> Iterator[Callable[[], str | None]]:
+    """Give what there is to show of a run, one after the other."""
     name = folder.name
     paths = ProductPaths(folder=folder, name=name)
-    try:
-        item = read_json(paths.item)
-        if item is None:
-            return [f"{paths.item} is not there"]
-        shown = [
-            show_table(artifact_key("areas", name), area_rows(item), f"Area of every class in {name}"),
-            show_text(artifact_key("products", name), products_text(name, folder, item), f"Products of {name}"),
-            show_link(artifact_key("report", name), paths.report, f"Report of {name}, on the worker's machine"),
-        ]
-        if isinstance(paths.classes, Path):
-            uri = png_uri(class_picture(paths.classes, _legend(item), PICTURE_SIDE))
-            shown.append(show_picture(artifact_key("quicklook", name), uri, f"Classes of {name}"))
-    except (SegflowError, KeyError, TypeError, ValueError) as error:
-        return [f"{name}: {error!r}"]
-    return [problem for problem in shown if problem is not None]
+    item = read_json(paths.item)
+    if item is None:
+        msg = f"{paths.item} is not there"
+        raise ValueError(msg)
+    yield lambda: show_table(artifact_key("areas", name), area_rows(item), f"Area of every class in {name}")
+    yield lambda: show_text(artifact_key("products", name), products_text(name, folder, item), f"Products of {name}")
+    yield lambda: show_link(artifact_key("report", name), paths.report, f"Report of {name}, on the worker's machine")
+    if isinstance(paths.classes, Path):
+        uri = png_uri(class_picture(paths.classes, _legend(item), PICTURE_SIDE))
+        yield lambda: show_picture(artifact_key("quicklook", name), uri, f"Classes of {name}")
 
 
 def _legend(item: Mapping[str, Any]) -> Sequence[LegendEntry]:
