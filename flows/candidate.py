@@ -124,8 +124,7 @@ def _in_place(settings: TrainSettings, work: Path, key: str) -> TrainSettings:
 
 def _train(shelf: ModelShelf, settings: TrainSettings, progress: Progress) -> str:
     """Train, or go on with a training that was stopped, put the model onto the shelf and give its name there."""
-    resume = (settings.log_folder / LAST).is_file()
-    return shelf.place(train_model(settings, progress, resume=resume))
+    return shelf.place(train_model(settings, progress, resume="if-same"))
 
 
 def _parts(plan: SplitPlan, content: Mapping[str, LabelledContent]) -> dict[str, dict[str, str]]:

@@ -4,7 +4,7 @@ Each step writes a line into the shelf's ledger when it is done, so the same cal
 and does nothing where the same labels, scenes and settings were trained on before.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -182,7 +182,12 @@ def _record(
 
 
 def map_with_current(
-    current: Path, scenes: Iterable[str], settings: RunSettings, progress: Progress | None = None
+    current: Path,
+    scenes: Iterable[str],
+    settings: RunSettings,
+    progress: Progress | None = None,
+    *,
+    tell: Callable[[SceneOutcome], None] | None = None,
 ) -> tuple[SceneOutcome, ...]:
     """Map scenes with the model in use; products of models before it are replaced, those of its own are kept.
 
@@ -198,6 +203,8 @@ def map_with_current(
         What to do with each; `model` and `overwrite` are set here.
     progress
         Who watches.
+    tell
+        Hears of every scene when it is over.
 
     Returns
     -------
@@ -209,4 +216,4 @@ def map_with_current(
         If a list of scenes cannot be read, or two have one name.
     """
     chosen = replace(settings, model=str(current.resolve()), overwrite=True)
-    return segment_batch(scenes, chosen, progress)
+    return segment_batch(scenes, chosen, progress, tell=tell)

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from segflow.configs.training import TrainSettings
+from segflow.errors import TrainingError
 from segflow.flows.labelled import plan_split, read_samples
 from segflow.flows.new_model import begin_network, describe_model, find_unseen, identify
 from segflow.flows.progress import Progress, Silence, stage
@@ -21,7 +22,7 @@ from segflow.segmentation.memory import tune_malloc
 from segflow.segmentation.networks import Network
 from segflow.segmentation.rounding import measure_bfloat16_changes
 from segflow.segmentation.spec import NODATA, ModelSpec
-from segflow.segmentation.training.checkpoints import LAST
+from segflow.segmentation.training.checkpoints import LAST, check_identity, read_checkpoint
 from segflow.segmentation.training.chips import Sample
 from segflow.segmentation.training.loop import Logs, train_network
 from segflow.segmentation.training.prediction import label_scene, labelled_crops, scene_pieces
@@ -29,9 +30,10 @@ from segflow.segmentation.training.recipe import Augmentation, Recipe, Task
 from segflow.segmentation.weights import pack_weights, round_kernels
 
 Half = Literal["bfloat16", "float16"]
+Resume = bool | Literal["if-same"]
 
 
-def train_model(settings: TrainSettings, progress: Progress | None = None, *, resume: bool = False) -> Path:
+def train_model(settings: TrainSettings, progress: Progress | None = None, *, resume: Resume = False) -> Path:
     """Train a model, score it on the test scenes and write it as one file.
 
     The best model so far lies at `settings.out` while training goes on; the test scenes are
@@ -45,6 +47,7 @@ def train_model(settings: TrainSettings, progress: Progress | None = None, *, re
         Who watches.
     resume
         Whether to go on from the last checkpoint in the log folder; without one, training starts.
+        ``if-same``: only where settings and scenes are those it was begun with; else training starts too.
 
     Returns
     -------
@@ -120,13 +123,15 @@ def _train(
     *,
     identity: Mapping[str, object],
     notes: Sequence[str],
-    resume: bool,
+    resume: Resume,
 ) -> Network:
     """Train, with a log and checkpoints in the log folder, and give the best network."""
     folder, recipe = settings.log_folder, make_recipe(settings)
-    goes_on = resume and (folder / LAST).is_file()
+    goes_on = bool(resume) and (folder / LAST).is_file()
+    if goes_on and resume == "if-same":
+        goes_on = _is_same(folder / LAST, identity, progress)
     log = TrainingLog(folder) if goes_on else TrainingLog.begin(folder)
-    if resume and not goes_on:
+    if resume is True and not goes_on:
         progress.note(f"nothing to resume in {folder}: starts anew")
     watch = TrainingWatch(
         spec,
@@ -145,6 +150,16 @@ def _train(
             logs=Logs(folder=folder, identity=identity, spec=spec.to_json(), resume=goes_on),
             observer=watch,
         )
+
+
+def _is_same(checkpoint: Path, identity: Mapping[str, object], progress: Progress) -> bool:
+    """Tell whether a checkpoint can be gone on from."""
+    try:
+        check_identity(read_checkpoint(checkpoint)["identity"], identity, checkpoint)
+    except TrainingError as error:
+        progress.note(f"training starts anew: {error}")
+        return False
+    return True
 
 
 def make_recipe(settings: TrainSettings) -> Recipe:

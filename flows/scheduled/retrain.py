@@ -64,7 +64,7 @@ def retrain_and_segment(
     out: Out = "maps",
     assign: Assign = None,
     base: Base = None,
-    from_current: FromCurrent = False,
+    from_current: FromCurrent = False,  # noqa: FBT002  # a box on Prefect's form
     least_scenes: LeastScenes = 3,
     least_gain: LeastGain = 0.0,
     most_loss: MostLoss = 0.02,
@@ -119,7 +119,7 @@ def retrain_and_segment(
     cache_policy=NO_CACHE,
 )
 def train_candidate(settings: RetrainSettings) -> "Candidate":
-    """Train on the labels there are; another try goes on after the last epoch, what was trained before takes no time."""
+    """Train on the labels there are; another try goes on after the last epoch, what was done before takes no time."""
     from segflow.flows.candidate import train_candidate as train  # noqa: PLC0415  # torch, which deploying needs not
 
     with flow_progress(artifact_key("progress", short_name(settings.training))) as progress:
