@@ -1,10 +1,13 @@
 """Fixtures that every test may ask for."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.prefect_server import PrefectServer
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,3 +31,12 @@ def shared_data() -> Path:
     if not (folder / "forest-amazon").is_dir():
         pytest.skip(f"real data not found in {folder}: set SEGFLOW_SHARED_DATA to the folder that holds forest-amazon/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
+    """A Prefect server on loopback that all tests share."""
+    server = PrefectServer(tmp_path_factory.mktemp("prefect"))
+    server.start()
+    yield server
+    server.kill()

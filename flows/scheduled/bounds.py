@@ -1,6 +1,7 @@
 """Waiting for Prefect's server, never for long: a server that is gone may not stop a map."""
 
 import contextvars
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -67,7 +68,8 @@ def answer_within(seconds: float, call: Callable[[], T]) -> T:
 
 def server_address() -> str | None:
     """Give the address of the server that ``PREFECT_API_URL`` or the profile names; None where neither does."""
-    return PREFECT_API_URL.value()
+    address: str | None = PREFECT_API_URL.value()
+    return address
 
 
 @contextmanager
@@ -88,7 +90,8 @@ def server_problem(seconds: float = HEALTH_SECONDS) -> str | None:
 
 def _knock(seconds: float) -> None:
     """Ask the server for its health once; Prefect's own client asks again and again."""
-    verify = PREFECT_API_SSL_CERT_FILE.value() or not PREFECT_API_TLS_INSECURE_SKIP_VERIFY.value()
+    trusted = PREFECT_API_SSL_CERT_FILE.value() or None
+    verify = False if PREFECT_API_TLS_INSECURE_SKIP_VERIFY.value() else ssl.create_default_context(cafile=trusted)
     address = str(get_client(sync_client=True).api_url).rstrip("/")
     httpx.get(f"{address}/health", timeout=seconds, verify=verify)
 
