@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,18 @@ LARGEST = 10 * 2**20  # bytes; they travel with the package
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """What a shipped model promises: where its data lie, its classes, what its card names, its least scores."""
+    """What a shipped model promises: where its data lie, its classes, what its card names, its least scores.
+
+    `apart` are test scenes whose labels are known to be wrong: `others` are the least scores on the rest.
+    """
 
     folder: str
     classes: tuple[str, str]
     named: tuple[str, ...]
     probe: Probe
     least: dict[str, float]
+    apart: tuple[str, ...] = ()
+    others: dict[str, float] = field(default_factory=dict)
 
 
 PROMISES = {
@@ -45,6 +50,8 @@ PROMISES = {
         named=("Mnih", "OpenStreetMap", "ODbL"),
         probe=Probe(stride=16, dependency=92),
         least={"iou": 0.47, "relaxed_f1": 0.775},
+        apart=("26429275",),  # its labels leave out the main road through a settlement
+        others={"iou": 0.53, "relaxed_f1": 0.81},
     ),
 }
 BOTH = pytest.mark.parametrize("name", PROMISES)
@@ -121,3 +128,17 @@ def test_its_scores_on_unseen_scenes_can_be_reproduced(name: str, shared_data: P
         assert scores[score] == pytest.approx(claimed[score], abs=0.002), score
     for score, least in PROMISES[name].least.items():
         assert scores[score][found] >= least
+
+
+@pytest.mark.parametrize("name", [name for name, promise in PROMISES.items() if promise.apart])
+def test_where_labels_are_sound_it_scores_higher(name: str, shared_data: Path) -> None:
+    settings, model, promise = settings_of(name, shared_data), find_model(name), PROMISES[name]
+    samples = read_samples(plan_split(settings), "test", settings, dependency=None)
+    rest = [sample for sample in samples if sample.name not in promise.apart]
+    scores: dict[str, Any] = score_samples(
+        restore_network(model.spec, read_model_file(model.path)[1]), rest, model.spec
+    )
+
+    assert len(rest) == len(samples) - len(promise.apart) >= 6
+    for score, least in promise.others.items():
+        assert scores[score][promise.classes[1]] >= least
