@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-SECONDS = 180  # for whatever is waited for: a machine that tests share is slow at times
+SECONDS = 300  # for whatever is waited for: a machine that tests share is slow at times
 PAUSE = 0.3  # s between looks
 OVER = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 

@@ -28,7 +28,7 @@ def hear_outcomes() -> Callable[["SceneOutcome"], None]:
         if outcome.result is None or outcome.result.finished_before or len(shown) >= MOST_SHOWN:
             return
         shown.append(outcome.name)
-        problem = show_products(outcome.result.folder)
+        problem = show_products(outcome.result.place)
         if problem is not None:
             log.warning("not shown: %s", problem)
 
@@ -48,7 +48,7 @@ def outcome_row(outcome: "SceneOutcome") -> dict[str, Any]:
         return {"scene": outcome.name, "state": "failed", "folder": "", "message": outcome.describe()}
     state = "done before" if result.finished_before else "mapped"
     message = f"{result.damaged} tiles left empty" if result.damaged else ""
-    return {"scene": outcome.name, "state": state, "folder": str(result.folder), "message": message}
+    return {"scene": outcome.name, "state": state, "folder": str(result.place), "message": message}
 
 
 def count_outcomes(outcomes: Sequence["SceneOutcome"]) -> dict[str, int]:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from segflow.errors import SegflowError
-from segflow.flows.paths import ProductPaths
 from segflow.flows.scheduled.artifacts import artifact_key, show_link, show_picture, show_table, show_text
 from segflow.io.addresses import Place
 from segflow.io.quicklook import class_picture, png_uri
@@ -42,7 +41,7 @@ def products_text(name: str, folder: Place, item: Mapping[str, Any]) -> str:
 
 
 def show_products(folder: Place) -> str | None:
-    """Show what a finished run made: table, list of products, link to the report, picture.
+    """Show what a finished run made, in its folder or at its address: areas, list of products, report, picture.
 
     Returns
     -------
@@ -61,16 +60,16 @@ def show_products(folder: Place) -> str | None:
 def _exhibits(folder: Place) -> Iterator[Callable[[], str | None]]:
     """Give what there is to show of a run, one after the other."""
     name = folder.name
-    paths = ProductPaths(folder=folder, name=name)
-    item = read_json(paths.item)
+    item = read_json(folder / f"{name}.json")
     if item is None:
-        msg = f"{paths.item} is not there"
+        msg = f"{folder} holds no finished run"
         raise ValueError(msg)
     yield lambda: show_table(artifact_key("areas", name), area_rows(item), f"Area of every class in {name}")
     yield lambda: show_text(artifact_key("products", name), products_text(name, folder, item), f"Products of {name}")
-    yield lambda: show_link(artifact_key("report", name), paths.report, f"Report of {name}, on the worker's machine")
-    if isinstance(paths.classes, Path):
-        uri = png_uri(class_picture(paths.classes, _legend(item), PICTURE_SIDE))
+    report = folder / f"{name}.html"
+    yield lambda: show_link(artifact_key("report", name), str(report), f"Report of {name}, on the worker's machine")
+    if isinstance(folder, Path):
+        uri = png_uri(class_picture(folder / f"{name}_classes.tif", _legend(item), PICTURE_SIDE))
         yield lambda: show_picture(artifact_key("quicklook", name), uri, f"Classes of {name}")
 
 

@@ -84,7 +84,7 @@ def map_scene(scene: str, settings: RunSettings) -> dict[str, Any]:
     with flow_progress(artifact_key("progress", short_name(scene))) as progress:
         result = segment.segment_scene(scene, settings, progress)
     log.info(result.describe())
-    problem = show_products(result.folder)
+    problem = show_products(result.place)
     if problem is not None:
         log.warning("not shown: %s", problem)
     return result.as_dict()
