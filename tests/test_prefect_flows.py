@@ -203,6 +203,29 @@ def test_deploying_again_changes_what_changed(site):
     assert [schedule["schedule"]["cron"] for schedule in schedules] == ["0 3 * * *"]
 
 
+def test_prefect_yaml_deploys_what_is_shipped(site, project_root):
+    site.server.ask("/work_pools/", {"name": "segflow", "type": "process"})
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        env=site.server.environment(PWD=str(project_root)),
+        cwd=project_root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = [
+        site.server.ask(f"/deployments/name/{name}")
+        for name in ("segment-batch/nightly", "watch-folder/watch", "segment-scene/by-hand")
+    ]
+
+    assert done.returncode == 0, done.stdout
+    assert [entry["work_pool_name"] for entry in found] == ["segflow"] * 3
+    assert [len(entry["schedules"]) for entry in found] == [1, 1, 0]
+    assert found[0]["pull_steps"][0]["prefect.deployments.steps.set_working_directory"]["directory"] == str(
+        project_root
+    )
+
+
 def test_a_server_that_dies_while_a_flow_runs(site):
     """The work goes on, the flow ends with one clear line, the products are right, and a rerun takes them up."""
     noise_scene(site.folder / "lonely.tif", (1500, 1500), seed=4)
