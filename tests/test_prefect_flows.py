@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.io import MemoryFile
 from typer.testing import CliRunner
 
@@ -141,7 +142,7 @@ def test_the_screen_says_what_the_products_say(site):
     artifacts = site.server.artifacts(run["id"])
     rows = json.loads(artifacts["areas-one"][1])
     picture = base64.b64decode(artifacts["quicklook-one"][1].removeprefix("data:image/png;base64,"))
-    with MemoryFile(picture) as memory, memory.open() as dataset:
+    with pytest.warns(NotGeoreferencedWarning), MemoryFile(picture) as memory, memory.open() as dataset:
         shape, shown = dataset.shape, dataset.read()
 
     assert [row["class"] for row in rows] == ["dark", "bright", "nodata"]

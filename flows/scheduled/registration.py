@@ -32,6 +32,7 @@ ENTRYPOINTS = {
     "train_model": "segflow.flows.scheduled.train.train_model",
     "retrain_and_segment": "segflow.flows.scheduled.retrain.retrain_and_segment",
 }
+_GO_TO = "prefect.deployments.steps.set_working_directory"  # else Prefect copies the worker's folder
 Change = Literal["created", "updated", "unchanged"]
 
 
@@ -112,10 +113,8 @@ def draft_deployment(entry: DeploymentSettings, settings: DeploySettings) -> Dra
         "schedules": [] if schedule is None else [schedule],
         "concurrency_limit": entry.limit,
         "concurrency_options": ConcurrencyOptions(collision_strategy=strategy),
-        "job_variables": {
-            "working_dir": str(Path(settings.folder or ".").absolute()),
-            "env": {**PREFECT_ENVIRONMENT, **settings.environment},
-        },
+        "pull_steps": [{_GO_TO: {"directory": str(Path(settings.folder or ".").absolute())}}],
+        "job_variables": {"env": {**PREFECT_ENVIRONMENT, **settings.environment}},
     }
     return Draft(flow=flow, name=entry.name, when=when, content=content)
 
