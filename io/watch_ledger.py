@@ -125,7 +125,7 @@ def _read(path: Path) -> tuple[list[LedgerEntry], int]:
     length = 0
     for raw in path.read_bytes().splitlines(keepends=True):
         try:
-            fields = json.loads(raw) if raw.endswith(b"\n") else None
+            fields = json.loads(raw if raw.endswith(b"\n") else b"null")
             size, changed, inode = fields["stamp"]
             entries.append(LedgerEntry(**{**fields, "stamp": (size, changed, inode)}))
         except (ValueError, TypeError, KeyError):
