@@ -19,7 +19,9 @@ Result = TypeVar("Result")
 
 IN_FLIGHT = 2  # tasks per worker thread: one that runs, one that waits
 LOOK_SECONDS = 2.0  # between looks at whether any worker is left
-DESERTED_LOOKS = 30  # in a row without any worker, after which the run stops
+DESERTED_LOOKS = (
+    60  # in a row without any worker, after which the run stops; a busy machine takes a minute to start one
+)
 COUNT_SECONDS = 5.0  # between counts of the workers: some may have come since
 
 
@@ -50,6 +52,7 @@ class Flight(Generic[Task, Result]):
         self._empty_looks = 0
         self.pending: dict[Any, tuple[Any, Task]] = {}
         self.exhausted = False
+        self._problem: Exception | None = None
 
     def fill(self) -> None:
         """Send waiting tasks until `IN_FLIGHT` per worker thread are out."""
@@ -70,17 +73,32 @@ class Flight(Generic[Task, Result]):
         self.pending[future.key] = future, task
         future.add_done_callback(self._settled.put)
 
-    def land(self) -> tuple[Task, Result | KilledWorker]:
-        """Give the next task that came back, with its result or the end of Dask's patience with it.
+    def land(self) -> list[tuple[Task, Result | KilledWorker]]:
+        """Give the tasks that came back, at least one, each with its result or the end of Dask's patience with it.
 
         Raises
         ------
         ClusterError
-            If no worker is left, or the cluster forgot the task.
+            If no worker is left, or the cluster forgot a task.
         SegflowError
-            What the task met.
+            What a task met.
         """
-        future, task = self.pending.pop(self._next().key)
+        if self._problem is not None:
+            raise self._problem
+        settled = [self._next()]
+        while not self._settled.empty():
+            settled.append(self._settled.get())
+        landed = []
+        for future in settled:
+            try:
+                landed.append(self._land(*self.pending.pop(future.key)))
+            except Exception as error:  # noqa: BLE001  # raised below, or after those that came with it were given
+                self._problem = self._problem or error
+        if self._problem is not None and not landed:
+            raise self._problem
+        return landed
+
+    def _land(self, future: Any, task: Task) -> tuple[Task, Result | KilledWorker]:  # noqa: ANN401  # a future
         try:
             return task, self._result(future)
         except KilledWorker as error:

@@ -16,7 +16,7 @@ from segflow.flows.flight import count_slots
 from segflow.flows.progress import Progress, stage
 from segflow.flows.runs import TileRuns
 from segflow.flows.store import Work
-from segflow.flows.tasks import run_bounded
+from segflow.flows.tasks import run_grouped
 from segflow.flows.tiles import TileJob, TilesDone, leave_empty, predict_tiles
 from segflow.segmentation.memory import tune_malloc
 
@@ -78,15 +78,16 @@ def map_tiles(
     runs = TileRuns(pending, count_slots(client, resources))
     network = tasks = 0.0
     started = time.perf_counter()
-    answers = run_bounded(client, call, job, runs, resources=resources, parts=_single, guilty=partial(_give_up, job))
+    answers = run_grouped(client, call, job, runs, resources=resources, parts=_single, guilty=partial(_give_up, job))
     with closing(answers):
-        for indices, done in answers:
-            work.record(done.checksums, done.damaged)
-            runs.learn(len(indices), done.seconds)
-            _report(work, done, progress)
-            network += done.network_seconds
-            tasks += done.seconds
-            progress.advance(_pixels(work, indices))
+        for group in answers:
+            _record(work, [done for _, done in group])
+            for indices, done in group:
+                runs.learn(len(indices), done.seconds)
+                _report(work, done, progress)
+                network += done.network_seconds
+                tasks += done.seconds
+                progress.advance(_pixels(work, indices))
     return InferenceTimes(network=network, tasks=tasks, stage=time.perf_counter() - started)
 
 
@@ -120,6 +121,12 @@ def _cluster(work: Work, client: Client | None) -> Iterator[Client]:
     settings = work.plan.settings
     with open_cluster(settings.workers, settings.scheduler, tls=settings.tls, device=settings.device) as own:
         yield own
+
+
+def _record(work: Work, answers: list[TilesDone]) -> None:
+    """Write all that came together into the journal, with one sync."""
+    checksums = {index: checksum for done in answers for index, checksum in done.checksums.items()}
+    work.record(checksums, {index: problem for done in answers for index, problem in done.damaged.items()})
 
 
 def _report(work: Work, done: TilesDone, progress: Progress) -> None:

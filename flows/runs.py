@@ -6,6 +6,9 @@ FEWEST = 4  # tiles; keep the pipeline inside a task full: while one is predicte
 MOST = 64  # tiles; what a dead worker's task may cost at the most
 TASK_SECONDS = 2.0  # of one task; a scheduler needs some milliseconds for it, whatever it holds
 ROUNDS = 2  # the tiles that are left are shared out so many times at least, so that all workers end together
+MEMORY = 0.9  # weight of a task against the next one's; a worker's first task loads the model and tells little
+QUICKEST = 1e-6  # s
+LEAST_SECONDS = 0.5  # of a task; workers may end so far apart, and tiny tasks at the end keep no scheduler busy
 
 
 class TileRuns:
@@ -16,13 +19,13 @@ class TileRuns:
 
     def __init__(self, pending: Sequence[int], slots: int) -> None:
         self._pending, self._slots = pending, max(1, slots)
-        self._sent = self._learned = 0
-        self._seconds = 0.0
+        self._sent = 0
+        self._tiles = self._seconds = 0.0  # of the tasks before, the older the less
 
     def learn(self, tiles: int, seconds: float) -> None:
         """Hear how long a task of so many tiles took [s]."""
-        self._learned += tiles
-        self._seconds += seconds
+        self._tiles = MEMORY * self._tiles + tiles
+        self._seconds = MEMORY * self._seconds + seconds
 
     def __iter__(self) -> Iterator[tuple[int, ...]]:
         """Give runs of tiles until none is left."""
@@ -33,9 +36,10 @@ class TileRuns:
 
     def _size(self) -> int:
         left = len(self._pending) - self._sent
-        wanted = FEWEST
-        if self._learned and self._seconds:
-            wanted = int(TASK_SECONDS * self._learned / self._seconds) // FEWEST * FEWEST  # whole batches
-        wanted = min(max(FEWEST, wanted), MOST)
-        fair = left if self._slots == 1 else -(-left // (ROUNDS * self._slots))
+        wanted, least = FEWEST, 1
+        if self._seconds:
+            pace = self._tiles / max(self._seconds, QUICKEST)  # tiles/s of one worker
+            wanted = min(max(FEWEST, int(TASK_SECONDS * pace) // FEWEST * FEWEST), MOST)  # whole batches
+            least = min(max(1, int(LEAST_SECONDS * pace)), MOST)
+        fair = left if self._slots == 1 else max(least, -(-left // (ROUNDS * self._slots)))
         return min(wanted, fair)

@@ -20,6 +20,23 @@ Result = TypeVar("Result")
 
 
 def run_bounded(
+    client: Client, call: Callable[[Any, Task], Result], common: object, tasks: Iterable[Task]
+) -> Generator[tuple[Task, Result], None, None]:
+    """Run ``call(common, task)`` for every task, few at a time, and give results as they come.
+
+    Raises
+    ------
+    ClusterError
+        If workers died again and again while running one task, which is named,
+        or no worker is left for a minute.
+    SegflowError
+        What `call` raised.
+    """
+    for group in run_grouped(client, call, common, tasks):
+        yield from group
+
+
+def run_grouped(
     client: Client,
     call: Callable[[Any, Task], Result],
     common: object,
@@ -28,8 +45,8 @@ def run_bounded(
     resources: dict[str, float] | None = None,
     parts: Callable[[Task], Iterable[Task]] = lambda task: [task],
     guilty: Callable[[Task, ClusterError], Result] | None = None,
-) -> Generator[tuple[Task, Result], None, None]:
-    """Run ``call(common, task)`` for every task, few at a time, and give results as they come.
+) -> Generator[list[tuple[Task, Result]], None, None]:
+    """Do what `run_bounded` does, and give all results that came while the caller was busy together.
 
     Parameters
     ----------
@@ -41,14 +58,6 @@ def run_bounded(
         Divides a task that may have killed workers; the guilty part is looked for.
     guilty
         Gives the result of a task that kills workers whenever it runs, or raises; None: the error is raised.
-
-    Raises
-    ------
-    ClusterError
-        If workers died again and again while running one task, which is named,
-        or no worker is left for a minute.
-    SegflowError
-        What `call` raised.
     """
     flight: Flight[Task, Result] = Flight(client, call, common, waiting=iter(tasks), resources=resources)
     turns = turns_of(client)
@@ -57,24 +66,26 @@ def run_bounded(
             blamed = yield from _together(flight, turns)
             if blamed:
                 suspects = [part for task in blamed for part in parts(task)]
-                yield from _alone(flight, turns, suspects, guilty)
+                yield from _alone(flight, turns, suspects, guilty or _accuse)
     finally:
         flight.cancel()
 
 
-def _together(flight: Flight[Task, Result], turns: Turns) -> Generator[tuple[Task, Result], None, list[Task]]:
+def _together(flight: Flight[Task, Result], turns: Turns) -> Generator[list[tuple[Task, Result]], None, list[Task]]:
     """Run tasks side by side until none is left, some are blamed or another run asks to be alone; return the blamed."""
     blamed: list[Task] = []
     with turns.together(flight.look):
         flight.fill()
         while flight.pending:
-            task, result = flight.land()
-            if isinstance(result, KilledWorker):
-                blamed.append(task)
-                continue
+            landed: list[tuple[Task, Result]] = []
+            for task, result in flight.land():
+                if isinstance(result, KilledWorker):
+                    blamed.append(task)
+                else:
+                    landed.append((task, result))
             if not blamed and not turns.asked_for:
                 flight.fill()
-            yield task, result
+            yield landed
     return blamed
 
 
@@ -82,17 +93,17 @@ def _alone(
     flight: Flight[Task, Result],
     turns: Turns,
     suspects: list[Task],
-    guilty: Callable[[Task, ClusterError], Result] | None,
-) -> Iterator[tuple[Task, Result]]:
+    guilty: Callable[[Task, ClusterError], Result],
+) -> Iterator[list[tuple[Task, Result]]]:
     """Run suspects one by one with nothing else on the cluster."""
     with turns.alone(flight.look):
         for suspect in suspects:
             flight.send(suspect)
-            task, result = flight.land()
-            if isinstance(result, KilledWorker):
-                yield task, (guilty or _accuse)(task, _poisoned(task, result))
-            else:
-                yield task, result
+            for task, result in flight.land():
+                if isinstance(result, KilledWorker):
+                    yield [(task, guilty(task, _poisoned(task, result)))]
+                else:
+                    yield [(task, result)]
 
 
 def _accuse(_task: Any, error: ClusterError) -> Any:  # noqa: ANN401  # never a result
