@@ -10,8 +10,9 @@ from distributed import Client
 from segflow import __version__
 from segflow.errors import ClusterError, SegflowError
 from segflow.flows.worker_places import GPU
+from segflow.io.addresses import Place
 from segflow.io.models import model_digest
-from segflow.io.probes import answer_probe, file_head, folder_probe
+from segflow.io.probes import answer_probe, file_head, place_probe, remove_answer
 
 ANSWER_SECONDS = 30.0  # that a worker has to answer a question
 
@@ -91,29 +92,37 @@ def check_readable(client: Client, paths: Iterable[str]) -> None:
     """
     local = tuple(path for path in paths if "://" not in path)
     for path in local:
-        here, advice = file_head(path), f"put {path} on a path that all workers see"
+        advice = f"put {path} on a path that all workers see"
+        try:
+            here = file_head(path)
+        except OSError as error:
+            msg = f"{path} cannot be read ({error.strerror}): check the path"
+            raise ClusterError(msg) from error
         for worker, there in _ask(client, file_head, advice, path).items():
             if there != here:
                 msg = f"worker {worker} sees another file as {path} ({there}, needs {here}): {advice}"
                 raise ClusterError(msg)
 
 
-def check_shared(client: Client, folder: str) -> None:
-    """Check that all workers read in `folder` what is written here, and the other way round.
+def check_shared(client: Client, place: Place) -> None:
+    """Check that all workers read in `place` what is written here, and the other way round.
 
     Raises
     ------
     ClusterError
-        If one does not; worker and folder are named.
+        If one does not; worker and place are named.
     OutputError
-        If the folder cannot be written to from here.
+        If the place cannot be written to from here.
     """
-    advice = f"choose an --out on a path that all workers see and may write to, {folder} is none"
-    with folder_probe(folder) as probe:
-        for worker, name in _ask(client, answer_probe, advice, folder, probe.token).items():
-            if not probe.holds(name):
-                msg = f"what worker {worker} wrote to {folder} cannot be read here: {advice}"
-                raise ClusterError(msg)
+    advice = f"{place} must be a path that all workers see and may write to: choose another --out or --work"
+    with place_probe(place) as probe:
+        answers = _ask(client, answer_probe, advice, place, probe.token)
+        unseen = [worker for worker, answer in answers.items() if not probe.holds(answer)]
+        for answer in answers.values():
+            remove_answer(place, probe.token, answer)
+    if unseen:
+        msg = f"what worker {unseen[0]} wrote to {place} cannot be read here: {advice}"
+        raise ClusterError(msg)
 
 
 def _ask(client: Client, call: Callable[..., Any], advice: str, *arguments: object) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import dask
 from distributed.comm.addressing import get_address_host_port
+from distributed.comm.core import CommClosedError, FatalCommClosedError
 from distributed.core import rpc
 from distributed.security import Security
 
@@ -118,8 +119,15 @@ def greet(address: str, security: Security | None, seconds: float) -> None:
     """
     try:
         _run_aside(asyncio.wait_for(_identity(address, security), seconds))
+    except FatalCommClosedError as error:
+        msg = f"scheduler {address} shows a certificate of another authority: {_advice(address)}"
+        raise ClusterError(msg) from error
+    except CommClosedError as error:
+        msg = f"scheduler {address} closed the connection: {_advice(address)}"
+        raise ClusterError(msg) from error
     except (OSError, TimeoutError, ValueError, EOFError, TypeError) as error:
-        msg = f"scheduler {address} does not answer within {seconds:g} s ({_reason(error)}): {_advice(address)}"
+        reason = " ".join(str(error).split()) or type(error).__name__
+        msg = f"scheduler {address} does not answer within {seconds:g} s ({reason}): {_advice(address)}"
         raise ClusterError(msg) from error
 
 
@@ -141,12 +149,6 @@ def _run_aside(question: Coroutine[Any, Any, None]) -> None:
 
     Thread(target=ask, name="greet", daemon=True).start()
     answer.result()
-
-
-def _reason(error: BaseException) -> str:
-    while error.__cause__ is not None and not str(error):
-        error = error.__cause__
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _advice(address: str) -> str:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Sequence
@@ -131,6 +132,8 @@ def serve_workers(address: str, options: WorkerOptions, say: Say) -> None:
     count = options.workers or max(1, len(gpus))
     places, names = worker_places(count, gpus, device), _names(options.name, count)
     environment = spawn_environment(count, options.threads)
+    if options.threads:
+        os.environ.update(environment)  # Dask would let variables of this process win over what was asked for
     greet(address, security, CONNECT_SECONDS)
 
     async def serve() -> None:
@@ -221,6 +224,7 @@ def _names(name: str | None, count: int) -> Sequence[str]:
 
 
 def _run(work: Coroutine[Any, Any, None], environment: dict[str, str]) -> None:
+    logging.getLogger("distributed").setLevel(logging.WARNING)  # who was refused, not who came and went
     with dask.config.set(dask_settings(environment)):
         asyncio.run(work)
 

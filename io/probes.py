@@ -1,4 +1,4 @@
-"""Whether two processes see the same files: written and read, both ways."""
+"""Whether two processes see the same files or objects: written and read, both ways."""
 
 import hashlib
 import os
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segflow.errors import OutputError
+from segflow.io.addresses import Address, Place
+from segflow.io.objects import read_object, remove_object, write_object
 
 _HEAD = 2**16  # bytes of a file that are compared; headers of GeoTIFFs and models lie within
 _PATIENCE = 5.0  # s until a file written elsewhere shows; network file systems remember folders for a while
@@ -42,78 +44,109 @@ def file_head(path: str | os.PathLike[str]) -> FileHead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FolderProbe:
-    """A file of random bytes in a folder that others should see.
+class PlaceProbe:
+    """A file of random bytes in a place that others should see.
 
     Attributes
     ----------
-    folder, token
-        The folder, and the word that its file is named by.
+    place, token
+        The place, and the word that its file is named by.
     content
         The random bytes.
     """
 
-    folder: Path
+    place: Place
     token: str
     content: bytes
 
     def holds(self, answer: str) -> bool:
         """Tell whether the file that `answer_probe` wrote elsewhere is here, with what it must hold."""
-        path, deadline = _answer_path(self.folder, self.token, answer), time.monotonic() + _PATIENCE
-        while True:
-            try:
-                return path.read_bytes() == _reply(self.content)
-            except OSError:
-                if time.monotonic() > deadline:
-                    return False
-                time.sleep(_PAUSE)
+        path, deadline = _answer(self.place, self.token, answer), time.monotonic() + _PATIENCE
+        while (found := _read(path)) is None and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+        return found == _reply(self.content)
 
 
 @contextmanager
-def folder_probe(folder: str | os.PathLike[str]) -> Iterator[FolderProbe]:
-    """Put a file of random bytes into a folder, made if it is missing; it and all answers are gone after the block.
+def place_probe(place: Place) -> Iterator[PlaceProbe]:
+    """Put a file of random bytes into a place, made if it is missing; it is gone after the block.
 
     Raises
     ------
     OutputError
-        If the folder cannot be made or written to.
+        If the place cannot be made or written to.
     """
-    probe = FolderProbe(folder=Path(folder), token=secrets.token_hex(8), content=secrets.token_bytes(64))
-    path = _probe_path(probe.folder, probe.token)
+    probe = PlaceProbe(place=place, token=secrets.token_hex(8), content=secrets.token_bytes(64))
+    path = _probe(place, probe.token)
     try:
-        probe.folder.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(probe.content)
+        if isinstance(place, Path):
+            place.mkdir(parents=True, exist_ok=True)
+        _write(path, probe.content)
+    except OutputError:
+        raise
     except OSError as error:
-        msg = f"{folder} cannot be written to ({error.strerror}): check the disk space and the permissions"
+        msg = f"{place} cannot be written to ({error.strerror}): check the disk space and the permissions"
         raise OutputError(msg) from error
     try:
         yield probe
     finally:
-        for left in (path, *probe.folder.glob(f"{path.name}-*")):
-            left.unlink(missing_ok=True)
+        _remove(path)
 
 
-def answer_probe(folder: str, token: str) -> str:
+def answer_probe(place: Place, token: str) -> str:
     """Read a probe that another process wrote and write an answer beside it; give the answer's name.
 
     Raises
     ------
     OSError
-        If the probe cannot be read or the answer not be written.
+        If the probe is not there or cannot be read, or the answer not be written.
     """
-    content, answer = _probe_path(Path(folder), token).read_bytes(), secrets.token_hex(8)
-    _answer_path(Path(folder), token, answer).write_bytes(_reply(content))
+    content = _read(_probe(place, token))
+    if content is None:
+        msg = f"cannot see what was just written to {place}"
+        raise OutputError(msg)
+    answer = secrets.token_hex(8)
+    _write(_answer(place, token, answer), _reply(content))
     return answer
 
 
-def _probe_path(folder: Path, token: str) -> Path:
-    return folder / f".probe-{token}"
+def remove_answer(place: Place, token: str, answer: str) -> None:
+    """Remove what `answer_probe` wrote."""
+    _remove(_answer(place, token, answer))
 
 
-def _answer_path(folder: Path, token: str, answer: str) -> Path:
-    return folder / f".probe-{token}-{answer}"
+def _probe(place: Place, token: str) -> Place:
+    return place / f".probe-{token}"
+
+
+def _answer(place: Place, token: str, answer: str) -> Place:
+    return place / f".probe-{token}-{answer}"
 
 
 def _reply(content: bytes) -> bytes:
     """Give what proves that the probe was read."""
     return hashlib.sha256(content).digest()
+
+
+def _read(path: Place) -> bytes | None:
+    """Give a file's content; None where it is not there."""
+    if isinstance(path, Address):
+        return read_object(path)
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Place, content: bytes) -> None:
+    if isinstance(path, Address):
+        write_object(path, content)
+    else:
+        path.write_bytes(content)
+
+
+def _remove(path: Place) -> None:
+    if isinstance(path, Address):
+        remove_object(path)
+    else:
+        path.unlink(missing_ok=True)

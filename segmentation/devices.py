@@ -28,9 +28,13 @@ def choose_device(wanted: str) -> torch.device:
 
 def visible_gpus() -> tuple[str, ...]:
     """Give the GPUs that this process sees, named as ``CUDA_VISIBLE_DEVICES`` names them; opens none of them."""
-    count = torch.cuda.device_count()
-    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    return tuple(named[:count]) if named else tuple(str(index) for index in range(count))
+    return name_gpus(torch.cuda.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES", ""))
+
+
+def name_gpus(count: int, variable: str) -> tuple[str, ...]:
+    """Give the names of `count` GPUs: those in the variable, or numbers where it is empty."""
+    named = tuple(name.strip() for name in variable.split(",") if name.strip())
+    return named[:count] if named else tuple(str(index) for index in range(count))
 
 
 def describe_devices() -> tuple[str, ...]:
