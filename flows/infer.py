@@ -14,6 +14,7 @@ from segflow.flows.cluster import open_cluster
 from segflow.flows.cluster_checks import needed_resources
 from segflow.flows.flight import count_slots
 from segflow.flows.progress import Progress, stage
+from segflow.flows.run_checks import check_run
 from segflow.flows.runs import TileRuns
 from segflow.flows.store import Work
 from segflow.flows.tasks import run_grouped
@@ -73,6 +74,7 @@ def map_tiles(
     call: Callable[[TileJob, tuple[int, ...]], TilesDone] = predict_tiles,
 ) -> InferenceTimes:
     """Map pending tiles on the workers of a cluster with `call`, and record them."""
+    check_run(client, work)
     job, pending = tile_job(work), work.pending
     resources = needed_resources(client, work.plan.settings.device)
     runs = TileRuns(pending, count_slots(client, resources))
