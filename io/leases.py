@@ -54,8 +54,9 @@ class _Found:
 class Lease:
     """A lock object that is held; a thread renews it until it is released."""
 
-    def __init__(self, address: Address, folder: str) -> None:
+    def __init__(self, address: Address, folder: str, lapse: float = LEASE_SECONDS) -> None:
         self._address = address
+        self._lapse = lapse
         self._holder = {
             "folder": folder,
             "run": secrets.token_hex(8),
@@ -164,18 +165,18 @@ class Lease:
         return True
 
     def _check_age(self, found: _Found) -> None:
-        if found.age > LEASE_SECONDS:
+        if found.age > self._lapse:
             return
         holder = f"process {found.holder.get('pid', 'unknown')} on {found.holder.get('host', 'an unknown host')}"
         msg = (
             f"{self._address.parent} is being written by another run ({holder}, seen {max(0.0, found.age):.0f} s ago): "
-            f"wait for it or stop it; a run that died lets go after {LEASE_SECONDS:.0f} s"
+            f"wait for it or stop it; a run that died lets go after {self._lapse:.0f} s"
         )
         raise OutputBusyError(msg)
 
 
 @contextmanager
-def output_lease(address: Address, folder: Path) -> Iterator[Lease]:
+def output_lease(address: Address, folder: Path, *, lapse: float = LEASE_SECONDS) -> Iterator[Lease]:
     """Hold the lock object at `address`.
 
     Parameters
@@ -184,6 +185,8 @@ def output_lease(address: Address, folder: Path) -> Iterator[Lease]:
         Of the object.
     folder
         Work folder of this run, which the caller has locked.
+    lapse
+        How long another holder may have been silent before it counts as dead [s].
 
     Raises
     ------
@@ -192,7 +195,7 @@ def output_lease(address: Address, folder: Path) -> Iterator[Lease]:
     OutputError
         If the store does not answer or refuses.
     """
-    lease = Lease(address, _name(folder))
+    lease = Lease(address, _name(folder), lapse)
     lease.take()
     try:
         yield lease
