@@ -15,6 +15,7 @@ from typing import Any
 
 SECONDS = 300  # for whatever is waited for: a machine that tests share is slow at times
 PAUSE = 0.3  # s between looks
+BUSY = 503  # SQLite is locked; Prefect's own client asks again too
 OVER = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
@@ -41,6 +42,7 @@ class PrefectServer:
             "PREFECT_HOME": str(self.home),
             "PREFECT_API_URL": self.api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_DATABASE_TIMEOUT": "60",  # s
             "PREFECT_UI_ENABLED": "false",
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             "DO_NOT_TRACK": "1",
@@ -69,8 +71,15 @@ class PrefectServer:
         request = urllib.request.Request(  # noqa: S310  # loopback
             self.api + path, data, {"content-type": "application/json"}, method="GET" if data is None else "POST"
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # the same
-            return json.loads(answer.read() or b"null")
+        for pause in (1, 3, 9, 0):
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310  # the same
+                    return json.loads(answer.read() or b"null")
+            except urllib.error.HTTPError as error:
+                if error.code != BUSY or not pause:
+                    raise
+            time.sleep(pause)
+        raise AssertionError
 
     def runs(self, **filters: object) -> list[dict[str, Any]]:
         """Give flow runs by a filter."""

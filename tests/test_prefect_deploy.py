@@ -31,6 +31,9 @@ def test_the_shipped_deployments_are_complete():
     drafts = [draft_deployment(entry, settings) for entry in settings.deployments]
 
     assert [entry.when for entry in drafts] == ["at 0 2 * * * UTC", "every 300 s", "by hand"]
+    assert [entry.content["concurrency_limit"] for entry in drafts] == [1, 1, 2]
+    strategies = [entry.content["concurrency_options"].collision_strategy.value for entry in drafts]
+    assert strategies == ["ENQUEUE", "CANCEL_NEW", "ENQUEUE"]
 
 
 def test_prefect_yaml_says_the_same(project_root):
@@ -63,7 +66,7 @@ def test_prefect_yaml_says_the_same(project_root):
     assert content["deployments"] == expected
 
 
-@pytest.mark.parametrize("name", ["segment_scene", "segment_batch", "watch_folder"])
+@pytest.mark.parametrize("name", sorted(ENTRYPOINTS))
 def test_every_parameter_has_a_type_and_a_word(name):
     flow = load_flow(name)
     properties = flow.parameters.model_dump()["properties"]
@@ -76,7 +79,8 @@ def test_every_parameter_has_a_type_and_a_word(name):
 def test_deploying_needs_no_torch():
     code = (
         "import sys; from segflow.flows.scheduled.registration import load_flow\n"
-        "for name in ('segment_scene', 'segment_batch', 'watch_folder'): load_flow(name)\n"
+        "from segflow.flows.scheduled.registration import ENTRYPOINTS\n"
+        "for name in ENTRYPOINTS: load_flow(name)\n"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -149,16 +153,6 @@ def test_a_version_says_whether_anything_changed():
 
     assert first.version == same.version
     assert first.version != other.version
-
-
-def test_all_flows_have_entry_points():
-    assert set(ENTRYPOINTS) == {
-        "segment_scene",
-        "segment_batch",
-        "watch_folder",
-        "train_model",
-        "retrain_and_segment",
-    }
 
 
 def test_no_server_is_one_clear_line():
