@@ -55,6 +55,25 @@ def show_shelf(folder: Path) -> ShelfState:
     return ShelfState(current=shelf.current, in_use=shelf.in_use, entries=tuple(entries))
 
 
+def put_into_use(folder: Path, model: str) -> ShelfState:
+    """Put a model onto a shelf and into use, whatever its scores: the first one, or one that somebody chose.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model.
+    OutputBusyError
+        If a retraining holds the shelf.
+    """
+    found = find_model(model)
+    with ModelShelf.open(folder) as shelf:
+        before, name = shelf.in_use, shelf.place(Path(found.path))
+        if name != before:
+            named = {"name": found.spec.name, "version": found.spec.version}
+            shelf.record("adopted", {"in_use": name, "before": before, **named})
+    return show_shelf(folder)
+
+
 def take_back(folder: Path) -> ShelfState:
     """Put the model into use that was before the one in use; what was trained and compared stays known.
 

@@ -257,7 +257,7 @@ def test_a_killed_retraining_goes_on_to_the_same_model(tmp_path: Path) -> None:
             for event in read_training_log(log)
         ):
             assert process.poll() is None
-            time.sleep(0.005)
+            time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
     assert not (tmp_path / "shelf" / "current.safetensors").exists()
 
@@ -306,6 +306,18 @@ def test_going_back_lasts(shelf_folder: Path) -> None:
         take_back(shelf_folder / "shelf")
 
 
+def test_a_model_may_be_put_into_use_by_hand(tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    first = json.loads(run(app, ["shelf", "use", str(tmp_path / "new"), "forest-amazon-s2", "--json"]).stdout)
+    again = json.loads(run(app, ["shelf", "use", str(tmp_path / "new"), "forest-amazon-s2", "--json"]).stdout)
+    other = json.loads(run(app, ["shelf", "use", str(tmp_path / "new"), "roads-aerial", "--json"]).stdout)
+
+    assert find_model(first["current"]).spec.name == "roads-aerial"  # the link leads on
+    assert [entry["event"] for entry in again["entries"]] == ["adopted"]
+    assert other["entries"][1]["before"] == first["in_use"]
+    assert take_back(tmp_path / "new").in_use == first["in_use"]
+
+
 def test_the_command_line_shows_the_shelf(shelf_folder: Path) -> None:
     run = CliRunner().invoke
     shown = run(app, ["shelf", "show", str(shelf_folder / "shelf")])
@@ -332,7 +344,7 @@ def test_scenes_are_mapped_with_the_model_in_use_and_again_after_a_promotion(she
     assert done["promoted"]
     assert not done["maps"][0]["finished_before"]
     assert same["maps"][0]["finished_before"]
-    assert item["properties"]["segflow:key"] == done["maps"][0]["key"]
+    assert item["properties"]["segflow:run"]["key"] == done["maps"][0]["key"]
     assert outcome.error is None
     assert outcome.result.key != done["maps"][0]["key"]
 

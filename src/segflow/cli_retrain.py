@@ -30,7 +30,9 @@ Map = Annotated[
     typer.Option("--map", help="Then map this with the model in use: a file, a glob, a list; may be repeated."),
 ]
 
-shelf_app = typer.Typer(help="Show a shelf of models, or go back to the model before.", no_args_is_help=True)
+shelf_app = typer.Typer(
+    help="Show a shelf of models, put one into use, or go back to the one before.", no_args_is_help=True
+)
 
 
 def retrain(
@@ -92,6 +94,20 @@ def show(folder: ShelfFolder, *, as_json: options.Json = False) -> None:
     from segflow.flows.shelf import show_shelf
 
     state = show_shelf(folder)
+    typer.echo(json.dumps(state.as_dict(), indent=2, ensure_ascii=False) if as_json else state.describe())
+
+
+@shelf_app.command()
+def use(
+    folder: ShelfFolder,
+    model: Annotated[str, typer.Argument(help="Shipped model by name, or a .safetensors file.", show_default=False)],
+    *,
+    as_json: options.Json = False,
+) -> None:
+    """Put a model into use by hand, whatever its scores; the folder is made if it is not there."""
+    from segflow.flows.shelf import put_into_use
+
+    state = put_into_use(folder, model)
     typer.echo(json.dumps(state.as_dict(), indent=2, ensure_ascii=False) if as_json else state.describe())
 
 
