@@ -48,10 +48,11 @@ def find_band_files(folder: Path) -> list[BandFile]:
     except OSError as error:
         msg = f"{folder} cannot be listed ({error.strerror or error}): check the path and the permissions"
         raise SceneError(msg) from error
-    named = [(path, file_band_names(folder.name, path.stem)) for path in sorted(paths, key=_natural)]
-    return [BandFile(path=str(path), number=1, names=names) for path, names in named if names]
+    named = [(path, file_band_names(folder.name, path.stem)) for path in sorted(paths)]
+    files = [BandFile(path=str(path), number=1, names=names) for path, names in named if names]
+    return sorted(files, key=_natural)
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Order B2 before B10."""
-    return [(int(word), "") if word.isdigit() else (-1, word) for word in re.split(r"(\d+)", path.name)]
+def _natural(file: BandFile) -> list[tuple[int, str]]:
+    """Order B2 before B10, whatever else the files are called."""
+    return [(int(word), "") if word.isdigit() else (-1, word) for word in re.split(r"(\d+)", file.names[-1])]

@@ -1,5 +1,6 @@
 """GDAL as segflow uses it: one environment, one place where its errors become ours."""
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,16 @@ from segflow.io.addresses import SCHEME
 from segflow.io.object_storage import gdal_options
 
 DRIVER = "GTiff"  # a text file named .tif may be a VRT or WMS description that reads other files or the network
+
+# What a server may cost before it counts as broken; variables of the same names say otherwise.
+_PATIENCE = {
+    "GDAL_HTTP_CONNECTTIMEOUT": "10",  # s
+    "GDAL_HTTP_TIMEOUT": "60",  # s for one answer
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",  # bytes/s; below this for so long, an answer has stalled
+    "GDAL_HTTP_LOW_SPEED_TIME": "20",  # s
+    "GDAL_HTTP_MAX_RETRY": "3",
+    "GDAL_HTTP_RETRY_DELAY": "1",  # s
+}
 
 # Metadata accessors raise CPLE errors, which are no RasterioIOError; odd text and numbers in tags raise the builtins.
 _GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError)
@@ -37,10 +48,7 @@ def gdal_env(*, sidecars: bool = False, remote: bool = False) -> rasterio.Env:
         "GDAL_PAM_ENABLED": "YES" if sidecars else "NO",
         "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",  # a cut JPEG block is an error, not grey pixels
         "GTIFF_IGNORE_READ_ERRORS": "NO",
-        "GDAL_HTTP_CONNECTTIMEOUT": 10,  # s
-        "GDAL_HTTP_TIMEOUT": 60,  # s
-        "GDAL_HTTP_MAX_RETRY": 3,
-        "GDAL_HTTP_RETRY_DELAY": 1,  # s
+        **{name: os.environ.get(name, value) for name, value in _PATIENCE.items()},
     }
     if remote:
         options.update(gdal_options())

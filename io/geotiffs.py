@@ -21,6 +21,11 @@ from segflow.io.tiff_header import check_tiff_header
 from segflow.io.validity import valid_pixels
 from segflow.tiling import Window
 
+_DAMAGED = "the file is damaged or cut short, copy or download it again"
+_NO_ANSWER = (
+    "its server failed, stalled or gives no byte ranges, or the file is damaged; try again later, or download it"
+)
+
 Pixels = npt.NDArray[Any]  # (bands, height, width) in the scene's dtype
 Valid = npt.NDArray[np.bool_]  # (height, width), True where every chosen band holds data
 
@@ -44,7 +49,7 @@ def open_dataset(
         If the file cannot be opened, is no GeoTIFF, is too large, or has no usable transform or type.
     """
     source = check_source(os.fspath(path), sidecars=sidecars, remote=remote)
-    advice = "the file is damaged or no GeoTIFF, copy or convert it again"
+    advice = _NO_ANSWER if is_remote(source) else "the file is damaged or no GeoTIFF, copy or convert it again"
     with scene_errors(source, "opening", advice):
         if not is_remote(source):
             check_tiff_header(source, limits)
@@ -130,7 +135,8 @@ class GeoTiffPixels:
         rows, cols = window.rows, window.cols
         box = rasterio.windows.Window(cols.start, rows.start, len(cols), len(rows))
         where = f"reading rows {rows.start}–{rows.stop}, columns {cols.start}–{cols.stop}"
-        with scene_errors(self.info.path, where, "the file is damaged or cut short, copy or download it again"):
+        advice = _NO_ANSWER if is_remote(self.info.path) else _DAMAGED
+        with scene_errors(self.info.path, where, advice):
             if self._alpha is None:
                 pixels, masks = self._dataset.read(list(self._band_numbers), window=box), []
             else:
