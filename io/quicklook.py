@@ -88,7 +88,7 @@ def scene_picture(info: SceneInfo, *, sidecars: bool = False, remote: bool = Fal
 
 def png_uri(picture: Picture) -> str:
     """Give a (height, width, bands) picture as a ``data:`` address of a PNG."""
-    return "data:image/png;base64," + _encode(picture, "PNG", {"ZLEVEL": "9"})
+    return "data:image/png;base64," + _encode(picture, "PNG", {"ZLEVEL": "6"})
 
 
 def jpeg_uri(picture: Picture) -> str:

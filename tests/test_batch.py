@@ -235,8 +235,11 @@ def test_even_what_should_not_happen_leaves_the_others_alone(scenes: list[Path],
     assert outcomes[1].describe() == f"{scenes[1]}: unexpected KeyError: 'a bug' (--debug shows where)"
 
 
-def test_a_scheduler_that_is_gone_is_waited_for_once(scenes: list[Path], model: str, tmp_path: Path) -> None:
+def test_a_scheduler_that_is_gone_is_waited_for_once(
+    scenes: list[Path], model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every scene is told, none waits again."""
+    monkeypatch.setattr("segflow.flows.cluster.CONNECT_SECONDS", 2)
     settings = RunSettings(out=str(tmp_path), model=model, scheduler="tcp://127.0.0.1:9")
     outcomes = segment_batch(scenes[:3], settings)
 
@@ -282,7 +285,7 @@ def test_a_batch_stops_on_a_signal_and_goes_on(
 ) -> None:
     """SIGTERM: 143, what is done is kept, no scene counts as failed; the same command finishes it."""
     out = tmp_path / "maps"
-    options = [*map(str, scenes), "-m", model, "-o", str(out), "--together", together, "--tile", "256"]
+    options = [*map(str, scenes), "-m", model, "-o", str(out), "--together", together]
     process = subprocess.Popen(
         [sys.executable, "-m", "segflow.cli", "run", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
