@@ -16,6 +16,7 @@ from segflow.flows.splitting import SplitPlan
 from segflow.flows.train import train_model
 from segflow.io.model_shelf import Entry, ModelShelf
 from segflow.io.records import remove_file
+from segflow.io.scenes import describe_scene
 from segflow.segmentation.training.checkpoints import BEST, LAST
 
 _CANDIDATE, _TRAINING = "candidate.safetensors", "training"  # file and folder of one training
@@ -67,7 +68,9 @@ def train_candidate(settings: RetrainSettings, progress: Progress | None = None)
         entries = shelf.entries()
         chosen, plan, content = plan_kept_out(asked, known_parts(entries), least=settings.rule.least_scenes)
         if shelf.in_use is not None:
-            check_comparable(find_model(str(shelf.current)).spec, chosen)
+            used = find_model(str(shelf.current)).spec
+            for path in plan.scenes.values():
+                check_comparable(used, chosen, describe_scene(path).dtype)
         key = _key(chosen, settings, content)
         before = last_entry(entries, "trained", key)
         start = shelf.in_use if settings.from_current else None

@@ -53,13 +53,7 @@ class Comparison:
         SegflowError
             If scenes or labels cannot be read.
         """
-        check_comparable(used.spec, settings)
-        if used.spec.dtype != new.spec.dtype:
-            msg = (
-                f"model in use, {used.spec.name}, takes {used.spec.dtype} pixels, the new one {new.spec.dtype}"
-                f": {_ADVICE}"
-            )
-            raise ModelError(msg)
+        check_comparable(used.spec, settings, new.spec.dtype)
         reaches = [model.spec.dependency for model in (used, new)]
         reach = None if None in reaches else max(filter(None, reaches), default=0)  # one window for both
         with stage(progress, "compare", 2 * len(plan.names("test")), "scenes"):
@@ -95,13 +89,13 @@ class Comparison:
         ]
 
 
-def check_comparable(used: ModelSpec, settings: TrainSettings) -> None:
+def check_comparable(used: ModelSpec, settings: TrainSettings, dtype: str) -> None:
     """Refuse a training whose model could not be compared with the one in use, before it begins.
 
     Raises
     ------
     ModelError
-        If classes or resolution differ.
+        If classes, data type or resolution differ.
     """
     known, wanted = [entry.name for entry in used.classes], [entry.name for entry in settings.classes]
     if known != wanted:
@@ -109,6 +103,9 @@ def check_comparable(used: ModelSpec, settings: TrainSettings) -> None:
             f"model in use, {used.name}, has the classes {', '.join(known)}, the training {', '.join(wanted)}"
             f": {_ADVICE}"
         )
+        raise ModelError(msg)
+    if used.dtype != dtype:
+        msg = f"model in use, {used.name}, takes {used.dtype} pixels, the scenes of the training are {dtype}: {_ADVICE}"
         raise ModelError(msg)
     low, high = used.gsd_range
     if not low <= settings.gsd <= high:

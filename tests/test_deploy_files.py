@@ -85,11 +85,17 @@ def test_units_run_as_nobody_in_particular_and_come_back(path: Path) -> None:
     assert "0.0.0.0" not in path.read_text()  # noqa: S104  # nothing listens beyond loopback
 
 
-def test_workers_see_the_gpu_and_wait_for_the_server() -> None:
+@pytest.mark.parametrize("name", ["worker", "watch"])
+def test_those_that_predict_see_the_gpu(name: str) -> None:
+    service = unit(DEPLOY / "systemd" / f"segflow-{name}.service")["Service"]
+    hiding = {"PrivateDevices", "DevicePolicy", "DeviceAllow", "ProtectClock", "MemoryDenyWriteExecute"}
+
+    assert hiding & service.keys() == set()
+
+
+def test_the_worker_waits_for_the_server() -> None:
     worker = unit(DEPLOY / "systemd" / "segflow-worker.service")
 
-    assert "PrivateDevices" not in worker["Service"]
-    assert "MemoryDenyWriteExecute" not in worker["Service"]
     assert "segflow-server.service" in worker["Unit"]["After"]
     assert "wait_for.py" in worker["Service"]["ExecStartPre"]
 

@@ -21,7 +21,7 @@ from segflow.configs.retrain import PromotionRule, RetrainSettings
 from segflow.configs.run import RunSettings
 from segflow.configs.training import load_training
 from segflow.errors import ModelError, OutputBusyError, SettingsError, TrainingError
-from segflow.flows.comparison import Comparison
+from segflow.flows.comparison import Comparison, check_comparable
 from segflow.flows.kept_out import known_parts, plan_kept_out
 from segflow.flows.models import find_model
 from segflow.flows.promotion import decide
@@ -180,6 +180,12 @@ def test_what_could_not_be_compared_is_refused_before_training(promoted, assign,
     with pytest.raises(error, match=says):
         retrain(settings_of(promoted, (*GOOD, *assign), **more))
     assert (promoted / "shelf" / "ledger.jsonl").read_bytes() == ledger
+
+
+def test_scenes_of_another_type_are_refused(promoted: Path) -> None:
+    used = find_model(str(promoted / "shelf" / "current.safetensors")).spec
+    with pytest.raises(ModelError, match="takes uint8 pixels, the scenes of the training are uint16"):
+        check_comparable(used, load_training(promoted / "toy.yaml", GOOD), "uint16")
 
 
 def test_two_retrainings_on_one_shelf_do_not_mix(promoted: Path) -> None:
