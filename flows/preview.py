@@ -1,7 +1,7 @@
 """`segflow plan`: what a run would do, without doing it."""
 
-import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from segflow.configs.run import RunSettings
 from segflow.flows.catalogue import product_names
 from segflow.flows.plan import RunPlan, forward_memory, plan_run
 from segflow.flows.tiles import load_engine
+from segflow.io.scene_inputs import ScenePath
 
 PROBE = 512  # px; side of the tile that the speed is measured on
 MEGA = 1e6
@@ -95,7 +96,7 @@ class Preview:
         return "\n".join([*lines, *(f"warning  {warning}" for warning in plan.warnings)])
 
 
-def preview_run(path: str | os.PathLike[str], settings: RunSettings) -> Preview:
+def preview_run(path: ScenePath | Sequence[ScenePath], settings: RunSettings) -> Preview:
     """Plan a run and measure the network's speed on one small tile of zeros.
 
     Raises

@@ -28,7 +28,7 @@ from segflow import (
     cli_watch,
     options,
 )
-from segflow.errors import SegflowError
+from segflow.errors import SegflowError, SettingsError
 from segflow.given import run_settings
 
 if TYPE_CHECKING:
@@ -152,11 +152,12 @@ def _tell(outcome: "SceneOutcome", *, as_json: bool) -> None:
 
 @app.command()
 def plan(
-    scene: options.Scene,
+    scenes: options.Scenes,
     *,
     model: options.Model = None,
     out: options.Out = None,
     name: options.Name = None,
+    mosaic: options.Mosaic = None,
     resample: options.Resample = None,
     bands: options.Bands = None,
     probabilities: options.Probabilities = None,
@@ -177,7 +178,10 @@ def plan(
     settings = _settings(locals())
     from segflow.flows.preview import preview_run
 
-    preview = preview_run(scene, settings)
+    if len(scenes) > 1 and not settings.mosaic:
+        msg = f"plan looks at one scene, but {len(scenes)} were given: give one, or take them as one with --mosaic"
+        raise SettingsError(msg)
+    preview = preview_run(scenes if settings.mosaic else scenes[0], settings)
     typer.echo(json.dumps(preview.as_dict(), indent=2) if as_json else preview.describe())
 
 

@@ -10,8 +10,10 @@ def _option(*names: str, help: str, panel: str, **more: Any) -> Any:  # noqa: A0
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=False, **more)
 
 
-Scene = Annotated[Path, typer.Argument(help="A GeoTIFF.", show_default=False)]
-Scenes = Annotated[list[str], typer.Argument(help="GeoTIFFs.", show_default=False)]
+Scenes = Annotated[
+    list[str],
+    typer.Argument(help="GeoTIFFs, plain VRTs, folders of one-band files, STAC items.", show_default=False),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, nothing else on standard output.")]
 Config = Annotated[
     Path | None,
