@@ -19,6 +19,7 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from segflow.errors import DamagedError, OutputError, SegflowError
 from segflow.io.addresses import Place
 from segflow.io.canvas_places import canvas_failures, new_canvas_place, zarr_store
+from segflow.io.object_storage import is_damage
 from segflow.tiling import Span, Window
 
 NOT_WRITTEN = 254  # fill of missing chunks; labels and confidence are 0..253 or 255 (nodata)
@@ -152,9 +153,9 @@ class Canvas:
             raise ValueError(msg)
         try:
             return np.asarray(self._arrays[name][(..., *window.slices)], np.uint8)
-        except canvas_failures(self.path) as error:
-            raise _unreachable(self.path, error) from error
-        except _DAMAGE as error:
+        except _troubles(self.path) as error:
+            if _is_away(self.path, error):
+                raise _unreachable(self.path, error) from error
             msg = (
                 f"{self.path}/{name} is damaged in {_place(window)} ({error}): "
                 "run again to write these tiles anew, and check the disk"
@@ -227,7 +228,7 @@ def open_canvas(path: Place) -> Canvas:
     except _troubles(path) as error:
         if isinstance(error, SegflowError):  # the store's client is missing
             raise
-        if isinstance(error, canvas_failures(path)) and not isinstance(error, FileNotFoundError):
+        if _is_away(path, error) and not isinstance(error, FileNotFoundError):
             raise _unreachable(path, error) from error
         msg = f"{path} is no canvas or a damaged one ({error}): remove it and run again"
         raise DamagedError(msg) from error
@@ -239,6 +240,11 @@ def open_canvas(path: Place) -> Canvas:
 
 def _troubles(path: Place) -> tuple[type[BaseException], ...]:
     return (*_DAMAGE, *canvas_failures(path))
+
+
+def _is_away(path: Place, error: BaseException) -> bool:
+    """Tell whether the way to a canvas failed, not the canvas."""
+    return isinstance(error, canvas_failures(path)) and not is_damage(error)
 
 
 def _unreachable(path: Place, error: BaseException) -> OutputError:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from segflow.errors import OutputError, SegflowError
+from segflow.errors import DamagedError, OutputError, SegflowError
 from segflow.io.addresses import Address
 
 PATIENCE = 30.0  # s for one request with all its repetitions, beside the time that its bytes need
@@ -84,14 +84,19 @@ def storage_errors(place: object, verb: str) -> Iterator[None]:
 
     Raises
     ------
+    DamagedError
+        Where the store gives another content than the checksum that was sent with it says.
     OutputError
-        Instead of any error of the network or the store.
+        Instead of any other error of the network or the store.
     """
     try:
         yield
     except SegflowError:
         raise
     except storage_failures() as error:
+        if is_damage(error):
+            msg = f"{place} is not what was sent ({_reason(error)}): run again, and check the store"
+            raise DamagedError(msg) from error
         msg = (
             f"{place} cannot {verb} ({_reason(error)}): "
             "check the address, the network, AWS_ENDPOINT_URL and the credentials"
@@ -107,6 +112,15 @@ def storage_failures() -> tuple[type[BaseException], ...]:
     except ImportError:  # then no request was ever made
         return (OSError,)
     return (OSError, TimeoutError, BotoCoreError, ClientError, *S3_RETRYABLE_ERRORS)
+
+
+def is_damage(error: BaseException) -> bool:
+    """Tell whether an error says that a content and the checksum that it was sent with differ."""
+    try:
+        from botocore.exceptions import FlexibleChecksumError  # noqa: PLC0415  # comes with s3fs
+    except ImportError:
+        return False
+    return isinstance(error, FlexibleChecksumError)
 
 
 def refusal(error: BaseException) -> str:

@@ -75,8 +75,10 @@ def using_store(port: int, cache: Path) -> Iterator[None]:
         for name, value in store_environment(port, cache).items():
             patch.setenv(name, value)
         _forget_clients()
-        yield
-        _forget_clients()
+        try:
+            yield
+        finally:
+            _forget_clients()
 
 
 def _forget_clients() -> None:
