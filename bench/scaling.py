@@ -40,7 +40,7 @@ from segflow.io.journal import Journal
 HERE = Path(__file__).parent
 CORE = 256  # px; of tiles that nobody reads
 LOOK = 0.5  # s between looks at the scheduler's memory
-WARM = 0.2  # of the run, after which the scheduler's memory must not grow any more
+PARTS = (0, 0.2, 0.4, 0.6, 0.8, 1)  # of the run, at which the scheduler's memory is told
 MIB = 2**20
 
 
@@ -57,17 +57,16 @@ def overhead(folder: Path, tiles: int, threads: int, seconds: float) -> dict[str
         settings = RunSettings(out=str(folder / "overhead"), model=str(model), tile=CORE, scheduler=address)
         plan = plan_run(scene, settings)
         with open_work(plan) as work, open_cluster(0, address) as client:
-            journal = _JournalClock(work.journal)
+            journal, counter = _JournalClock(work.journal), _TaskCounter()
             with _watched(scheduler.pid) as memory:
                 spent = [_processor(pid) for pid in (os.getpid(), scheduler.pid, workers.pid)]
-                times = map_tiles(work, Silence(), client, SleepingNetwork(seconds))
+                times = map_tiles(work, counter, client, SleepingNetwork(seconds))
                 run, scheduling, working = (
                     _processor(pid) - before
                     for pid, before in zip((os.getpid(), scheduler.pid, workers.pid), spent, strict=True)
                 )
             done = len(work.journal.done)
     ideal = len(plan.tiles) * seconds / threads
-    warm = memory[int(len(memory) * WARM)]
     return {
         "tiles": done,
         "threads": threads,
@@ -76,16 +75,14 @@ def overhead(folder: Path, tiles: int, threads: int, seconds: float) -> dict[str
         "stage_s": round(times.stage, 2),
         "overhead": round(times.stage / ideal - 1, 4),
         "tiles_per_s": round(done / times.stage, 1),
-        "tasks": journal.calls,
+        "tasks": counter.tasks,
+        "journal_syncs": journal.calls,
         "journal_s": round(journal.seconds, 2),
         "run_processor_s": round(run, 2),
         "scheduler_processor_s": round(scheduling, 2),
         "workers_processor_s": round(working, 2),
-        "scheduler_processor_ms_per_task": round(1000 * scheduling / journal.calls, 2),
-        "scheduler_mib_start": round(memory[0] / MIB, 1),
-        "scheduler_mib_warm": round(warm / MIB, 1),
-        "scheduler_mib_end": round(memory[-1] / MIB, 1),
-        "scheduler_mib_most": round(max(memory) / MIB, 1),
+        "scheduler_processor_ms_per_task": round(1000 * scheduling / counter.tasks, 2),
+        "scheduler_mib": [round(memory[int(part * (len(memory) - 1))] / MIB, 1) for part in PARTS],
     }
 
 
@@ -119,6 +116,16 @@ def _load(path: str, digest: str) -> None:
 
 def _single_threaded(job: TileJob, indices: tuple[int, ...]) -> TilesDone:
     return predict_tiles(replace(job, threads=1), indices)
+
+
+class _TaskCounter(Silence):
+    """Counts tasks."""
+
+    tasks = 0
+
+    def advance(self, amount: int) -> None:
+        """Hear that a task is done."""
+        self.tasks += amount > 0
 
 
 class _JournalClock:

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import dask
 import pytest
@@ -17,7 +18,7 @@ from segflow.errors import ClusterError
 from segflow.flows.cluster import open_cluster
 from segflow.flows.flight import IN_FLIGHT, count_slots, worker_name
 from segflow.flows.runs import FEWEST, LEAST_SECONDS, MOST, ROUNDS, TASK_SECONDS, TileRuns
-from segflow.flows.tasks import run_bounded
+from segflow.flows.tasks import run_bounded, run_grouped
 from segflow.flows.turns import Turns
 
 Numbers = tuple[int, ...]
@@ -34,6 +35,11 @@ def die_at(deadly: int, numbers: Numbers) -> Numbers:
 def name_worker(_common: None, number: int) -> str:
     """Give the name of the worker."""
     return f"{number} {worker_name()}"
+
+
+def run_flat(*args: Any, **options: Any) -> Iterator[Any]:
+    """Give the results of `run_grouped` one by one."""
+    return itertools.chain.from_iterable(run_grouped(*args, **options))
 
 
 def alone(numbers: Numbers) -> list[Numbers]:
@@ -89,7 +95,7 @@ def test_few_tasks_are_out_at_a_time() -> None:
             landed += 1
 
     assert landed == taken == 200
-    assert most == IN_FLIGHT + 1  # the one that just landed is handed over when the next one is out
+    assert most <= 2 * IN_FLIGHT  # what has landed is handed over when the next ones are out
 
 
 def test_tasks_go_to_workers_that_offer_what_they_need() -> None:
@@ -100,7 +106,7 @@ def test_tasks_go_to_workers_that_offer_what_they_need() -> None:
     with SpecCluster(workers, scheduler) as cluster, Client(cluster, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=30)
         anywhere, needy = count_slots(client), count_slots(client, {"GPU": 1})
-        names = {name for _, name in run_bounded(client, name_worker, None, range(20), resources={"GPU": 1})}
+        names = {name for _, name in run_flat(client, name_worker, None, range(20), resources={"GPU": 1})}
 
     assert (anywhere, needy) == (4, 1)
     assert {name.split()[1].split("@")[0] for name in names} == {"with"}
@@ -129,7 +135,7 @@ def test_only_the_guilty_part_is_given_up(two_workers: Client) -> None:
         lost.append(task)
         return ()
 
-    landed = list(run_bounded(two_workers, die_at, 13, tasks, parts=alone, guilty=give_up))
+    landed = list(run_flat(two_workers, die_at, 13, tasks, parts=alone, guilty=give_up))
 
     assert lost == [(13,)]
     assert sorted(number for numbers, _ in landed for number in numbers) == list(range(40))
@@ -141,7 +147,7 @@ def test_a_run_that_stops_names_the_guilty_part(two_workers: Client) -> None:
     """What was done before is there; the cluster serves the next run."""
     landed = []
     with pytest.raises(ClusterError, match=r"again and again on \(5,\), even with nothing else to do"):
-        landed.extend(run_bounded(two_workers, die_at, 5, [(1, 2), (3, 4), (5, 6), (7, 8)], parts=alone))
+        landed.extend(run_flat(two_workers, die_at, 5, [(1, 2), (3, 4), (5, 6), (7, 8)], parts=alone))
     after = dict(run_bounded(two_workers, die_at, -1, [(1,), (2,)]))
 
     assert after == {(1,): (-1,), (2,): (-2,)}
@@ -160,7 +166,7 @@ def test_a_run_beside_a_guilty_one_is_never_blamed() -> None:
             return ()
 
         tasks = [(number, number + 1) for number in range(0, 24, 2)]
-        landed[name] = sum(1 for _ in run_bounded(client, die_at, deadly, tasks, parts=alone, guilty=give_up))
+        landed[name] = sum(1 for _ in run_flat(client, die_at, deadly, tasks, parts=alone, guilty=give_up))
 
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),

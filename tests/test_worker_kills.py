@@ -20,9 +20,11 @@ import rasterio
 
 from segflow.configs.run import RunSettings
 from segflow.flows.cluster import open_cluster
+from segflow.flows.flight import IN_FLIGHT
 from segflow.flows.infer import map_tiles
 from segflow.flows.plan import plan_run
 from segflow.flows.progress import Silence
+from segflow.flows.runs import FEWEST
 from segflow.flows.store import open_work
 from segflow.flows.tiles import TileJob, TilesDone, predict_tiles
 from tests.deadly_pixels import DEADLY
@@ -55,9 +57,9 @@ def deadly_scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_cli(scene: Path, model: Path, out: Path, *options: str) -> "subprocess.CompletedProcess[str]":
-    """Map a scene with two worker processes, for which some pixels are deadly."""
+    """Map a scene in a worker process, for which some pixels are deadly."""
     command = [sys.executable, "-m", "segflow.cli", "run", str(scene), "--model", str(model), "--out", str(out)]
-    command += ["--tile", str(CORE), "--workers", "2", "--device", "cpu", "--no-vectors", *options]
+    command += ["--tile", str(CORE), "--workers", "1", "--device", "cpu", "--no-vectors", *options]
     return subprocess.run(command, check=False, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
 
 
@@ -128,8 +130,8 @@ class Counted:
 
 
 @pytest.mark.cluster
-def test_a_dead_worker_costs_only_the_task_that_it_was_at(model: Path, tmp_path: Path) -> None:
-    """Tiles begun twice were all in the task of the worker that was killed; no other was touched again."""
+def test_a_dead_worker_costs_only_what_it_had(model: Path, tmp_path: Path) -> None:
+    """Tiles begun twice were at the worker that was killed, in work or not handed over; no other was begun again."""
     scene = noise_scene(tmp_path / "scene.tif", (6 * CORE, 8 * CORE))
     settings = RunSettings(
         out=str(tmp_path / "maps"), model=str(model), tile=CORE, workers=2, vectors=False, device="cpu"
@@ -157,7 +159,7 @@ def test_a_dead_worker_costs_only_the_task_that_it_was_at(model: Path, tmp_path:
 
     assert done == set(range(48))
     assert again <= {index for pid, index in begun if pid == killed[0]}
-    assert 1 <= len(again) <= 4
+    assert 1 <= len(again) <= IN_FLIGHT * FEWEST
     assert len(begun) == 48 + len(again)
 
 
