@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -129,6 +130,17 @@ class Counted:
         )
 
 
+class Listener(Silence):
+    """Keeps the events of a run."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    def event(self, name: str, **fields: object) -> None:
+        """Keep it."""
+        self.events.append({"name": name, **fields})
+
+
 @pytest.mark.cluster
 def test_a_dead_worker_costs_only_what_it_had(model: Path, tmp_path: Path) -> None:
     """Tiles begun twice were at the worker that was killed, in work or not handed over; no other was begun again."""
@@ -138,6 +150,7 @@ def test_a_dead_worker_costs_only_what_it_had(model: Path, tmp_path: Path) -> No
     )
     attempts = tmp_path / "attempts.txt"
     killed: list[int] = []
+    heard = Listener()
 
     def kill_one() -> None:
         while len(begun := attempts.read_text().split("\n") if attempts.exists() else []) < 10:
@@ -150,7 +163,7 @@ def test_a_dead_worker_costs_only_what_it_had(model: Path, tmp_path: Path) -> No
     plan = plan_run(scene, settings)
     with open_work(plan) as work, open_cluster(2, None, device="cpu") as client:
         killer.start()
-        map_tiles(work, Silence(), client, Counted(attempts, 0.1))
+        map_tiles(work, heard, client, Counted(attempts, 0.1))
         killer.join()
         done = set(work.journal.done)
     begun = [tuple(map(int, line.split())) for line in attempts.read_text().splitlines()]
@@ -161,6 +174,10 @@ def test_a_dead_worker_costs_only_what_it_had(model: Path, tmp_path: Path) -> No
     assert again <= {index for pid, index in begun if pid == killed[0]}
     assert 1 <= len(again) <= IN_FLIGHT * FEWEST
     assert len(begun) == 48 + len(again)
+    assert sorted(event["tile"] for event in heard.events) == list(range(48))
+    assert {event["scene"] for event in heard.events} == {"scene"}
+    assert {int(str(event["worker"]).rsplit(":", 1)[1]) for event in heard.events} <= {pid for pid, _ in begun}
+    assert all(event["name"] == "tile" and event["seconds"] >= 0 for event in heard.events)
 
 
 def digests(folder: Path) -> dict[str, str]:
