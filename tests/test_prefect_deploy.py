@@ -147,9 +147,10 @@ def test_show_prints_a_file_to_start_from(tmp_path):
     assert load_deployments(file) == load_deployments(options={"pool": "mine"})
 
 
-def test_a_version_says_whether_anything_changed():
-    first, same = draft(parameters={"scenes": ["a"]}), draft(parameters={"scenes": ["a"]})
-    other = draft(parameters={"scenes": ["b"]})
+@pytest.mark.parametrize("when", [{}, {"cron": "0 2 * * *"}, {"every": 300}])
+def test_a_version_says_whether_anything_changed(when):
+    first, same = (draft(parameters={"scenes": ["a"]}, **when) for _ in range(2))
+    other = draft(parameters={"scenes": ["b"]}, **when)
 
     assert first.version == same.version
     assert first.version != other.version

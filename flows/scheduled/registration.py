@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -33,6 +33,7 @@ ENTRYPOINTS = {
     "retrain_and_segment": "segflow.flows.scheduled.retrain.retrain_and_segment",
 }
 _GO_TO = "prefect.deployments.steps.set_working_directory"  # else Prefect copies the worker's folder
+_ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)  # intervals count from here; Prefect's own anchor is now, never the same
 Change = Literal["created", "updated", "unchanged"]
 
 
@@ -145,7 +146,9 @@ def _schedule(entry: DeploymentSettings) -> tuple[Any, str]:
             schedule: Any = CronSchedule(cron=entry.cron, timezone=entry.timezone)
             when = f"at {entry.cron} {entry.timezone}{paused}"
         elif entry.every is not None:
-            schedule = IntervalSchedule(interval=timedelta(seconds=entry.every), timezone=entry.timezone)
+            schedule = IntervalSchedule(
+                interval=timedelta(seconds=entry.every), anchor_date=_ANCHOR, timezone=entry.timezone
+            )
             when = f"every {entry.every:g} s{paused}"
         else:
             return None, "by hand"
