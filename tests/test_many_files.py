@@ -1,6 +1,7 @@
 """Scenes of many files: read as one, placed by their grids, refused by name where they do not fit."""
 
 import json
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -81,6 +82,7 @@ def test_of_parts_that_overlap_the_first_that_holds_data_wins(parts, rows, cols)
 
     assert info.grid.shape == (90, 120)
     assert info.grid.transform == NORTH_UP
+    assert pickle.loads(pickle.dumps(info)) == info  # noqa: S301  # as it goes to workers
     assert np.array_equal(expected[(..., *window.slices)], pixels)
     assert np.array_equal(holds[window.slices], valid)
 
@@ -191,6 +193,18 @@ def test_a_mosaic_runs_as_the_one_file_it_stands_for(parts, bright, tmp_path):
     assert segment_scene(
         list(map(str, paths)), RunSettings(out=str(tmp_path / "maps"), model=str(bright), name="scene", mosaic=True)
     ).finished_before
+
+
+def test_a_mosaic_is_planned_by_the_command_line(parts, bright, tmp_path):
+    common = [sys.executable, "-m", "segflow.cli", "plan", *map(str, parts[0]), "--model", str(bright), "--json"]
+    common += ["--out", str(tmp_path / "maps"), "--name", "scene"]
+    refused = subprocess.run(common, capture_output=True, text=True, check=False)
+    planned = subprocess.run([*common, "--mosaic"], capture_output=True, text=True, check=True)
+
+    assert refused.returncode == 1
+    assert "--mosaic" in refused.stderr
+    assert (json.loads(planned.stdout)["height"], json.loads(planned.stdout)["width"]) == (90, 120)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_mosaic_needs_a_name(parts, bright, tmp_path):

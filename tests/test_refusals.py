@@ -76,7 +76,7 @@ def test_wrong_resolution(tmp_path: Path, side: float, found: str) -> None:
     message = refusal(scene, SceneMismatchError)
 
     assert f"ground sampling distance {found}" in message
-    assert "gdalwarp" in message
+    assert "--resample" in message
 
 
 def test_missing_model(tmp_path: Path) -> None:
