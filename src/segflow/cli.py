@@ -39,6 +39,13 @@ EXIT_ERROR = 1
 EXIT_DAMAGED = 3
 EXIT_SIGNAL = 128  # + the signal's number
 
+MAP, MODELS, SCALE, LOOK = (
+    "Map",
+    "Models",
+    "Many scenes, many machines",
+    "First steps",
+)  # panels of --help, in this order
+
 app = typer.Typer(
     name="segflow",
     help="Turn large GeoTIFF scenes into georeferenced class maps and vectors.",
@@ -48,21 +55,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(cli_model.app, name="model")
-app.add_typer(cli_project.app, name="project")
-app.add_typer(cli_retrain.shelf_app, name="shelf")
-app.command()(cli_cluster.scheduler)
-app.command()(cli_cluster.worker)
-app.add_typer(cli_cluster.tls, name="tls")
-app.command()(cli_train.train)
-app.command()(cli_retrain.retrain)
-app.command()(cli_evaluate.evaluate)
-app.command()(cli_evaluate.sample)
-app.command()(cli_monitor.monitor)
-app.command()(cli_vectorize.vectorize)
-app.command()(cli_watch.watch)
-app.command()(cli_status.status)
-app.command()(cli_deploy.deploy)
 
 
 def _version(wanted: bool) -> None:  # typer's signature
@@ -81,7 +73,7 @@ def _root(
     """Turn large GeoTIFF scenes into georeferenced class maps and vectors."""
 
 
-@app.command()
+@app.command(rich_help_panel=MAP)
 def run(  # one parameter per option
     scenes: options.Scenes,
     *,
@@ -150,7 +142,7 @@ def _tell(outcome: "SceneOutcome", *, as_json: bool) -> None:
         typer.echo(outcome.describe())
 
 
-@app.command()
+@app.command(rich_help_panel=MAP)
 def plan(
     scenes: options.Scenes,
     *,
@@ -185,7 +177,7 @@ def plan(
     typer.echo(json.dumps(preview.as_dict(), indent=2) if as_json else preview.describe())
 
 
-@app.command()
+@app.command(rich_help_panel=MAP)
 def verify(
     folder: Annotated[str, typer.Argument(help="Folder of one scene's products, OUT/SCENE, or its s3:// address.")],
     *,
@@ -204,7 +196,7 @@ def verify(
         raise typer.Exit(EXIT_ERROR)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the demo scene and its map.")] = Path("demo"),
 ) -> None:
@@ -217,7 +209,7 @@ def demo(
     typer.echo(result.describe())
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def doctor(*, as_json: options.Json = False) -> None:
     """Say what is installed and what is not: versions, GPUs, drivers, Prefect and Dask."""
     from segflow.flows.doctor import examine
@@ -226,6 +218,23 @@ def doctor(*, as_json: options.Json = False) -> None:
     typer.echo(json.dumps(report.as_dict(), indent=2) if as_json else report.describe())
     if not report.healthy:
         raise typer.Exit(EXIT_ERROR)
+
+
+app.command(rich_help_panel=MAP)(cli_vectorize.vectorize)
+app.command(rich_help_panel=MAP)(cli_evaluate.evaluate)
+app.command(rich_help_panel=MAP)(cli_evaluate.sample)
+app.command(rich_help_panel=MODELS)(cli_train.train)
+app.command(rich_help_panel=MODELS)(cli_monitor.monitor)
+app.command(rich_help_panel=MODELS)(cli_retrain.retrain)
+app.add_typer(cli_project.app, name="project", rich_help_panel=MODELS)
+app.add_typer(cli_model.app, name="model", rich_help_panel=MODELS)
+app.add_typer(cli_retrain.shelf_app, name="shelf", rich_help_panel=MODELS)
+app.command(rich_help_panel=SCALE)(cli_watch.watch)
+app.command(rich_help_panel=SCALE)(cli_status.status)
+app.command(rich_help_panel=SCALE)(cli_deploy.deploy)
+app.command(rich_help_panel=SCALE)(cli_cluster.scheduler)
+app.command(rich_help_panel=SCALE)(cli_cluster.worker)
+app.add_typer(cli_cluster.tls, name="tls", rich_help_panel=SCALE)
 
 
 def _settings(given: dict[str, Any]) -> "RunSettings":
