@@ -3,6 +3,7 @@
 Nothing here loads torch, pyogrio or Dask: a worker is small and quick to start.
 """
 
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -150,9 +151,8 @@ def search_bands(task: BandTask) -> NDArray[np.int64]:
 
 
 def close_files() -> None:
-    """Close what this process has open; the others end."""
-    for cache in (_pair, _spill):
-        cache.cache_clear()
+    """Close what this thread has open; other processes end."""
+    vars(_open).clear()
 
 
 def _read(task: BlockTask) -> Block:
@@ -160,14 +160,23 @@ def _read(task: BlockTask) -> Block:
     return Block(window=task.window, labels=labels, confidence=confidence)
 
 
-@lru_cache(maxsize=1)
+# What each thread has open, the last of its kind. Scenes are mapped side by side in threads of one process, and GDAL's
+# environments belong to threads: what one opened, another must not close.
+_open = threading.local()
+
+
 def _pair(files: MapFiles) -> MapPair:
-    return MapPair(files)
+    if getattr(_open, "files", None) != files:
+        _open.pair, _open.files = MapPair(files), files
+    pair: MapPair = _open.pair
+    return pair
 
 
-@lru_cache(maxsize=1)
 def _spill(path: Path) -> SpillReader:
-    return SpillReader(path)
+    if getattr(_open, "path", None) != path:
+        _open.spill, _open.path = SpillReader(path), path
+    spill: SpillReader = _open.spill
+    return spill
 
 
 @lru_cache(maxsize=1)

@@ -284,7 +284,7 @@ def test_a_batch_stops_on_a_signal_and_goes_on(
     scenes: list[Path], model: str, alone: dict[str, str], tmp_path: Path, together: str
 ) -> None:
     """SIGTERM: 143, what is done is kept, no scene counts as failed; the same command finishes it."""
-    out = tmp_path / "maps"
+    out = tmp_path  # as deep as the folder of `alone`: items name their scene relative to it
     options = [*map(str, scenes), "-m", model, "-o", str(out), "--together", together]
     process = subprocess.Popen(
         [sys.executable, "-m", "segflow.cli", "run", *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
