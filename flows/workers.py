@@ -27,6 +27,7 @@ from segflow.flows.cluster import CONNECT_SECONDS, LOOPBACK, PortlessScheduler, 
 from segflow.flows.tls import greet, is_encrypted, load_security, security_for
 from segflow.flows.worker_places import find_gpus, spawn_environment, worker_places
 
+START_SECONDS = 120  # that a worker process has to come up; importing torch from a busy network disk takes its time
 LEAVE_SECONDS = 5.0  # that a scheduler has to hand the tasks of a worker that stops to others
 
 Say = Callable[[str], None]
@@ -150,15 +151,19 @@ def serve_workers(address: str, options: WorkerOptions, say: Say) -> None:
                 silence_logs=logging.CRITICAL,
                 env=dict(place.environment),
                 resources=dict(place.resources),
-                death_timeout=CONNECT_SECONDS,
+                death_timeout=START_SECONDS,
             )
             for place, name in zip(places, names, strict=True)
         ]
         try:
             await asyncio.gather(*nannies)
-        except (OSError, RuntimeError, TimeoutError, ValueError) as error:
+        except Exception as error:  # Dask raises what it likes here, AssertionError too
             await _close(nannies)
-            msg = f"no worker can join {address} from {host} ({error}): is that address one of this machine?"
+            reason = str(error) or type(error).__name__
+            msg = (
+                f"no worker came up on {host} for {address} within {START_SECONDS} s ({reason}): "
+                "is that address one of this machine?"
+            )
             raise ClusterError(msg) from error
         say(f"{count} worker(s) of {address}, segflow {__version__}, {len(gpus)} GPU(s): {', '.join(map(str, names))}")
         stopped = await _until_stopped(_all_finished(nannies))
