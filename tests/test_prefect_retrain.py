@@ -15,8 +15,8 @@ from tests.retrain_scenes import BAD, GOOD, write_scenes
 
 pytestmark = pytest.mark.prefect
 
-# One process for all runs, because importing torch takes longest. A folder lies where the first training's page goes,
-# so its first try fails when all is learnt; who would try again clears it away first.
+# One process for all runs, because importing torch takes longest. A folder lies where the first training's page is
+# written, so its first try fails when all is learnt; who would try again clears it away first.
 SCRIPT = """
 import json, sys
 from pathlib import Path
@@ -24,13 +24,12 @@ from segflow.flows.scheduled import retrain, train
 from segflow.flows.scheduled.common import worth_another_try
 
 config, good, bad, scene = json.loads(sys.argv[1])
-in_the_way = Path("trained.training/training.html/x")
+in_the_way = Path("trained.training/.training.part.html")
 in_the_way.mkdir(parents=True)
 
 
 def clear(*failed):
     in_the_way.rmdir()
-    in_the_way.parent.rmdir()
     return worth_another_try(*failed)
 
 
