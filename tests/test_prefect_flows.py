@@ -31,6 +31,7 @@ pytestmark = pytest.mark.prefect
 DEPLOYMENTS = {
     "pool": "tests",
     "pool_limit": 4,
+    "environment": {"PREFECT_API_REQUEST_TIMEOUT": "60"},  # tests may share their machine
     "deployments": [
         {
             "name": "nightly",
@@ -120,6 +121,18 @@ def test_a_cron_makes_scheduled_runs(site):
     assert times == {"02:00"}
 
 
+def test_a_try_that_failed_is_made_again_and_goes_on(site):
+    site.server.wait_for_run(site.runs["held"], {"AWAITINGRETRY", "RUNNING"})
+    wait_for(lambda: any("Retry" in line for line in site.server.logs(site.runs["held"])), "the first try to fail")
+    shutil.rmtree(site.folder / "maps/held/held_classes.tif")
+    run = site.server.wait_for_run(site.runs["held"])
+    lines = site.server.logs(run["id"])
+
+    assert run["state_type"] == "COMPLETED"
+    assert [line for line in lines if line.endswith("9 of 9 tiles were done before")]
+    assert verify_products(site.folder / "maps/held").sound
+
+
 def test_a_worker_maps_a_scene_and_shows_it(site):
     run = site.server.wait_for_run(site.runs["one"])
     artifacts = site.server.artifacts(run["id"])
@@ -152,18 +165,6 @@ def test_the_screen_says_what_the_products_say(site):
     assert len(np.unique(shown.reshape(len(shown), -1), axis=1).T) == 2
     assert "one_classes.tif" in artifacts["products-one"][1]
     assert "one.html" in artifacts["report-one"][1]
-
-
-def test_a_try_that_failed_is_made_again_and_goes_on(site):
-    site.server.wait_for_run(site.runs["held"], {"AWAITINGRETRY", "RUNNING"})
-    wait_for(lambda: any("Retry" in line for line in site.server.logs(site.runs["held"])), "the first try to fail")
-    shutil.rmtree(site.folder / "maps/held/held_classes.tif")
-    run = site.server.wait_for_run(site.runs["held"])
-    lines = site.server.logs(run["id"])
-
-    assert run["state_type"] == "COMPLETED"
-    assert [line for line in lines if line.endswith("9 of 9 tiles were done before")]
-    assert verify_products(site.folder / "maps/held").sound
 
 
 def test_many_scenes_become_one_run(site):

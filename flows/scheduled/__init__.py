@@ -12,7 +12,7 @@ import os
 PREFECT_ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_API_REQUEST_TIMEOUT": "6",  # s; Prefect's own is 60
+    "PREFECT_API_REQUEST_TIMEOUT": "20",  # s; Prefect's own is 60. With 6, busy servers were taken for dead
     "PREFECT_CLIENT_MAX_RETRIES": "2",  # after 2 and 4 s; Prefect's own is 5, a minute for each call
 }
 

@@ -22,9 +22,9 @@ from segflow.errors import FlowError
 
 T = TypeVar("T")
 
-ANSWER_SECONDS = 10.0  # for one call
-HEALTH_SECONDS = 5.0  # for "are you there?"
-RETURN_SECONDS = 10.0  # for a server that restarts while a flow ends; then Prefect itself asks for up to 50 s more
+ANSWER_SECONDS = 15.0  # for one call
+HEALTH_SECONDS = 12.0  # for "are you there?": a server that is gone says no at once, a busy one needs seconds
+RETURN_SECONDS = 14.0  # for a server that restarts while a flow ends; then Prefect itself asks for up to a minute more
 _PAUSE = 1.0  # s between questions
 
 

@@ -15,7 +15,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from segflow.errors import ModelError, OutputExistsError, SceneMismatchError, SettingsError
-from segflow.flows.scheduled.bounds import ANSWER_SECONDS, tell
+from segflow.flows.scheduled.bounds import tell
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -24,6 +24,7 @@ RETRIES = 2
 RETRY_DELAYS = [10.0, 60.0]  # s; a share that is mounted again, a scene that another run holds
 LASTING = (SettingsError, SceneMismatchError, ModelError, OutputExistsError)  # another try would say the same
 REPORT_SECONDS = 2.0  # between updates of a progress artifact
+_LAST_SECONDS = 5.0  # for the last one
 
 
 def worth_another_try(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
@@ -123,4 +124,4 @@ def flow_progress(key: str) -> Iterator[FlowProgress]:
         yield progress
     finally:
         progress.close()
-        thread.join(ANSWER_SECONDS)
+        thread.join(_LAST_SECONDS)
