@@ -392,7 +392,7 @@ def test_a_remote_scene_is_known_by_address_size_and_date(server):
     with pytest.raises(SceneError, match="cannot be reached"):
         scene_identity(f"{address}/none.tif", remote=True)
     with pytest.raises(SceneError, match="download it"):
-        scene_identity("s3://bucket/scene.tif", remote=True)
+        scene_identity("gs://bucket/scene.tif", remote=True)
 
 
 def vrt_to(address):
