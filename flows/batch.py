@@ -153,7 +153,7 @@ def _run(entry: SceneEntry, settings: RunSettings, progress: Progress, client: C
     progress.event(
         "scene_done",
         scene=entry.name,
-        folder=str(result.folder),
+        folder=str(result.place),
         key=result.key,
         tiles=result.tiles,
         reused=result.reused,

@@ -90,7 +90,7 @@ class Preview:
             f"margin   {tiles.margin} px, costs {tiles.work:.2f}× the scene's pixels; the map {promise}",
             f"memory   about {self.memory / 2**30:.1f} GiB per forward pass, {self.free / 2**30:.1f} GiB free",
             f"time     about {_duration(self.seconds)} in the network ({self.speed / MEGA:.2f} Mpx/s here, now)",
-            f"writes   {plan.products.folder}/: {', '.join(self.products)}",
+            f"writes   {plan.products.place}/: {', '.join(self.products)}",
             f"run      {plan.key}",
         ]
         return "\n".join([*lines, *(f"warning  {warning}" for warning in plan.warnings)])

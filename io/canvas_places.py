@@ -4,10 +4,11 @@ A folder is made under another name and renamed when it is whole. A store cannot
 which is started after the canvas, is what vouches for it.
 """
 
+import atexit
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from segflow.io.addresses import Address, Place
 from segflow.io.object_storage import file_system, storage_errors, storage_failures
 from segflow.io.objects import find_object, list_objects, remove_objects
 
+_HANG_UP_SECONDS = 1.0
 _OURS = re.compile(r"^(zarr\.json|(classes|confidence|probabilities)/.+)$")  # names of a canvas' objects
 
 
@@ -97,7 +99,19 @@ def _object_store(address: Address) -> Any:  # noqa: ANN401  # Zarr's store
     """Give Zarr's store for an address, one per process, so that connections are kept."""
     from zarr.storage import FsspecStore  # noqa: PLC0415  # needed on object storage alone
 
-    return FsspecStore(file_system(asynchronous=True), path=address.path)
+    client = file_system(asynchronous=True)
+    atexit.unregister(_hang_up)
+    atexit.register(_hang_up, client)  # after Zarr's own, so that it runs before: else a line about open connections
+    return FsspecStore(client, path=address.path)
+
+
+def _hang_up(client: Any) -> None:  # noqa: ANN401  # a library without types
+    """Close the connections of Zarr's client, in Zarr's loop."""
+    from zarr.core.sync import sync  # noqa: PLC0415  # needed on object storage alone
+
+    if client._s3 is not None:  # noqa: SLF001  # s3fs closes only clients that are not asynchronous
+        with suppress(Exception):
+            sync(client._s3.close(), timeout=_HANG_UP_SECONDS)  # noqa: SLF001  # the same
 
 
 def _remove_folder(folder: Path) -> None:
