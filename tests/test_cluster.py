@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 
+import dask
 import psutil
 import pytest
 from distributed import LocalCluster
@@ -77,6 +78,7 @@ def test_an_error_of_a_task_is_raised_as_it_was() -> None:
 def test_a_task_that_kills_workers_is_named() -> None:
     """The run stops with the task's name instead of hanging."""
     with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),  # patience ends sooner, so the test does
         open_cluster(1, None) as client,
         pytest.raises(ClusterError, match=r"died again and again on 3, even with nothing else"),
     ):

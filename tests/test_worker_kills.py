@@ -5,6 +5,7 @@ import json
 import operator
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,6 +37,7 @@ from tests.deadly_pixels import DEADLY
 from tests.scenes import noise_scene, write_pixelwise_model, write_scene
 
 CORE = 256  # px
+KILLS = 10
 GUILTY = 5  # of 9 tiles, row by row
 ENVIRONMENT = {
     **os.environ,
@@ -252,13 +254,14 @@ def test_ten_runs_with_killed_workers_give_the_same_products(
     """At random moments; what each run took is printed, not asserted: times are the machine's."""
     scene, choose = noise_scene(tmp_path / "scene.tif", (10 * CORE, 15 * CORE)), random.Random(20261121)
     _, undisturbed = map_killing(two_workers(scene, model, tmp_path / "undisturbed"), None)
-    expected, killed = digests(tmp_path / "undisturbed" / "scene"), 0
-    for number in range(10):
-        moment, out = choose.uniform(0.2, 0.9) * undisturbed, tmp_path / f"killed{number}"
+    expected, killed, quickest = digests(tmp_path / "undisturbed" / "scene"), 0, undisturbed
+    while killed < KILLS:
+        moment, out = choose.uniform(0.2, 0.9) * quickest, tmp_path / f"killed{killed}"
         deaths, seconds = map_killing(two_workers(scene, model, out), partial(operator.lt, moment))
-        killed += deaths
+        killed, quickest = killed + deaths, min(quickest, seconds)  # the machine may be less busy than before
         with capsys.disabled():
             print(f"\nkilled after {moment:.1f} s: {seconds:.1f} s; undisturbed {undisturbed:.1f} s")  # noqa: T201
-        assert digests(out / "scene") == expected, f"run {number}, killed after {moment:.1f} s"
+        assert digests(out / "scene") == expected, f"killed after {moment:.1f} s"
+        shutil.rmtree(out)
 
-    assert killed >= 8  # a run may be over before its worker's moment
+    assert killed == KILLS
