@@ -299,7 +299,8 @@ def test_alpha_and_masks_of_a_vrts_files_count(tmp_path):
         file.colorinterp = colours
     path = tmp_path / "scene.vrt"
     mask = '<MaskBand><VRTRasterBand dataType="Byte"><SimpleSource/></VRTRasterBand></MaskBand>'
-    bands = [(c, piece("a.tif", n, (0, 0, 40, 50))) for n, c in enumerate((*COLOURS, "Alpha"), start=1)]
+    use = {"kind": "ComplexSource", "more": "<UseMaskBand>true</UseMaskBand>"}  # as gdalbuildvrt writes it
+    bands = [(c, piece("a.tif", n, (0, 0, 40, 50), **use)) for n, c in enumerate((*COLOURS, "Alpha"), start=1)]
     path.write_text(vrt(bands, size=(50, 40), more=mask))
     info = describe_input(path, RGB)
 
