@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import operator
 import os
 import random
 import shutil
@@ -200,8 +199,13 @@ def workers_of(process: "subprocess.Popen[str]") -> list[psutil.Process]:
         return []
 
 
-def map_killing(command: list[str], now: Callable[[float], bool] | None) -> tuple[int, float]:
-    """Run a command, kill one of its workers when `now` says so of the seconds since its start.
+def are_done(out: Path, some: int) -> bool:
+    """Tell whether so many tiles of a run are in its journal."""
+    return any(path.read_text().count('"tile"') >= some for path in out.glob(".segflow/*/journal.jsonl"))
+
+
+def map_killing(command: list[str], now: Callable[[], bool] | None) -> tuple[int, float]:
+    """Run a command, kill one of its workers when `now` says so.
 
     Returns
     -------
@@ -212,7 +216,7 @@ def map_killing(command: list[str], now: Callable[[float], bool] | None) -> tupl
     with subprocess.Popen(command, env=SLOW, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         while now and not killed and process.poll() is None:
             time.sleep(0.02)
-            found = workers_of(process) if now(time.monotonic() - started) else []
+            found = workers_of(process) if now() else []
             for worker in random.Random(0).sample(found, min(1, len(found))):
                 worker.kill()
                 killed += 1
@@ -236,11 +240,7 @@ def test_a_killed_worker_changes_nothing(model: Path, tmp_path: Path) -> None:
     )
     expected = digests(segment_scene(scene, settings).folder)
     out = tmp_path / "killed"
-
-    def some_are_done(_seconds: float) -> bool:
-        return any(path.read_text().count('"tile"') >= 4 for path in out.glob(".segflow/*/journal.jsonl"))
-
-    killed, _ = map_killing(two_workers(scene, model, out), some_are_done)
+    killed, _ = map_killing(two_workers(scene, model, out), partial(are_done, out, 4))
 
     assert killed == 1
     assert digests(out / "scene") == expected
@@ -254,14 +254,14 @@ def test_ten_runs_with_killed_workers_give_the_same_products(
     """At random moments; what each run took is printed, not asserted: times are the machine's."""
     scene, choose = noise_scene(tmp_path / "scene.tif", (10 * CORE, 15 * CORE)), random.Random(20261121)
     _, undisturbed = map_killing(two_workers(scene, model, tmp_path / "undisturbed"), None)
-    expected, killed, quickest = digests(tmp_path / "undisturbed" / "scene"), 0, undisturbed
+    expected, killed = digests(tmp_path / "undisturbed" / "scene"), 0
     while killed < KILLS:
-        moment, out = choose.uniform(0.2, 0.9) * quickest, tmp_path / f"killed{killed}"
-        deaths, seconds = map_killing(two_workers(scene, model, out), partial(operator.lt, moment))
-        killed, quickest = killed + deaths, min(quickest, seconds)  # the machine may be less busy than before
+        out, some = tmp_path / f"killed{killed}", choose.randrange(1, 120)  # of 150 tiles
+        deaths, seconds = map_killing(two_workers(scene, model, out), partial(are_done, out, some))
+        killed += deaths
         with capsys.disabled():
-            print(f"\nkilled after {moment:.1f} s: {seconds:.1f} s; undisturbed {undisturbed:.1f} s")  # noqa: T201
-        assert digests(out / "scene") == expected, f"killed after {moment:.1f} s"
+            print(f"\nkilled after {some} tiles: {seconds:.1f} s; undisturbed {undisturbed:.1f} s")  # noqa: T201
+        assert digests(out / "scene") == expected, f"killed after {some} tiles"
         shutil.rmtree(out)
 
     assert killed == KILLS
