@@ -3,7 +3,7 @@
 #   make demo     install, write a demo scene, map it, score the map, say which files to open
 #   make test     install and run the tests that need no GPU, QGIS or half a minute
 #   make check    lint + types + test: what .ci/run runs
-#   make test-M   the tests marked M: slow, cluster, prefect, gpu, qgis (needs Debian's python3-qgis)
+#   make test-M   the tests marked M: slow, cluster, prefect, gpu, docker, qgis (needs Debian's python3-qgis)
 #   make bench    measure speed and memory on this machine: docs/benchmarks.md
 #   make bench-models   train FCNs and U-Nets briefly on the same data and compare them: docs/benchmarks.md
 #   make lock     resolve the dependencies again, keeping the versions in requirements.lock where they fit

@@ -178,12 +178,7 @@ def test_containers_hold_no_password_and_few_rights() -> None:
         assert service["security_opt"] == ["no-new-privileges:true"]
 
 
-def _compose_is_there() -> bool:
-    docker = shutil.which("docker")
-    return docker is not None and subprocess.run([docker, "compose", "version"], capture_output=True).returncode == 0  # noqa: PLW1510
-
-
-@pytest.mark.skipif(not _compose_is_there(), reason="needs docker compose")
+@pytest.mark.docker
 def test_compose_accepts_its_file() -> None:
     environment = {"POSTGRES_PASSWORD": "x", "SEGFLOW_FOLDER": "/srv/segflow", "PATH": "/usr/bin:/bin:/usr/local/bin"}
     command = ["docker", "compose", "-f", str(DEPLOY / "compose.yaml"), "config", "--quiet"]
