@@ -95,16 +95,29 @@ class PortlessWorker(Worker):
         """Open no port."""
 
 
+_NOT_STARTED = (OSError, RuntimeError, TimeoutError)
+
+
 @contextmanager
 def _local_cluster(workers: int, device: str) -> Iterator[SpecCluster]:
     try:
-        with _kept_environment(spawn_environment(workers)):
-            cluster = _processes(workers, device) if workers else _embedded(device)
-    except (OSError, RuntimeError, TimeoutError) as error:
+        cluster = _start(workers, device)
+    except _NOT_STARTED as error:
         msg = f"{max(1, workers)} local worker(s) did not start ({error}): try fewer --workers"
         raise ClusterError(msg) from error
     with cluster:
         yield cluster
+
+
+def _start(workers: int, device: str) -> SpecCluster:
+    """Start a cluster; once more where a worker process died before it was up, which Dask takes for the end."""
+    with _kept_environment(spawn_environment(workers)):
+        if not workers:
+            return _embedded(device)
+        try:
+            return _processes(workers, device)
+        except _NOT_STARTED:
+            return _processes(workers, device)
 
 
 def _embedded(device: str) -> SpecCluster:

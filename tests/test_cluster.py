@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from threading import Thread
 
 import dask
 import psutil
@@ -109,3 +110,25 @@ def existing() -> Iterator[str]:
     """Start a scheduler with one worker process, as somebody else would."""
     with LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
         yield cluster.scheduler_address
+
+
+@pytest.mark.cluster
+def test_a_worker_that_dies_while_it_starts_does_not_end_the_run() -> None:
+    killed: list[int] = []
+
+    def kill_the_first() -> None:
+        while not killed:
+            for child in psutil.Process().children():
+                if any("spawn_main" in word for word in child.cmdline()):
+                    child.kill()
+                    killed.append(child.pid)
+                    return
+
+    killer = Thread(target=kill_the_first)
+    killer.start()
+    with open_cluster(2, None) as client:
+        killer.join()
+        results = dict(run_bounded(client, square, 1, range(20)))
+
+    assert len(killed) == 1
+    assert {task: value for task, (value, _) in results.items()} == {task: task * task + 1 for task in range(20)}
