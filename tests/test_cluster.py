@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from threading import Thread
 
 import dask
@@ -119,10 +120,10 @@ def test_a_worker_that_dies_while_it_starts_does_not_end_the_run() -> None:
     def kill_the_first() -> None:
         while not killed:
             for child in psutil.Process().children():
-                if any("spawn_main" in word for word in child.cmdline()):
-                    child.kill()
-                    killed.append(child.pid)
-                    return
+                with suppress(psutil.Error):  # it may be gone by now
+                    if not killed and any("spawn_main" in word for word in child.cmdline()):
+                        child.kill()
+                        killed.append(child.pid)
 
     killer = Thread(target=kill_the_first)
     killer.start()
