@@ -11,15 +11,16 @@ from threading import Thread
 from typing import Any
 
 import dask
-from distributed.comm.addressing import get_address_host_port
+from distributed.comm.addressing import get_address_host_port, parse_address
 from distributed.comm.core import CommClosedError, FatalCommClosedError
-from distributed.core import rpc
+from distributed.comm.registry import get_backend
 from distributed.security import Security
 
 from segflow.errors import ClusterError, SettingsError
 from segflow.io.certificates import VALID, make_certificates, read_credentials, write_certificates
 
 _ENCRYPTED = ("tls", "wss")
+_AGAIN_SECONDS = 0.2  # between tries to connect
 _HELLO_SECONDS = 3.0  # that a server has to answer a first record
 _TLS_RECORDS = (0x15, 0x16)  # alert, handshake: the first byte of whatever a TLS server says
 
@@ -118,23 +119,44 @@ def greet(address: str, security: Security | None, seconds: float) -> None:
         If it does not within `seconds`, with why, as far as that can be told.
     """
     try:
-        _run_aside(asyncio.wait_for(_identity(address, security), seconds))
+        _run_aside(_hear(address, security, seconds))
     except FatalCommClosedError as error:
-        msg = f"scheduler {address} shows a certificate of another authority: {_advice(address)}"
+        what = "shows a certificate of another authority" if "certificate" in str(error) else "breaks the greeting off"
+        msg = f"scheduler {address} {what}: {_advice(address)}"
         raise ClusterError(msg) from error
     except CommClosedError as error:
         msg = f"scheduler {address} closed the connection: {_advice(address)}"
         raise ClusterError(msg) from error
-    except (OSError, TimeoutError, ValueError, EOFError, TypeError) as error:
+    except (OSError, ValueError, EOFError, TypeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         msg = f"scheduler {address} does not answer within {seconds:g} s ({reason}): {_advice(address)}"
         raise ClusterError(msg) from error
 
 
-async def _identity(address: str, security: Security | None) -> None:
+async def _hear(address: str, security: Security | None, seconds: float) -> None:
+    """Connect, hear the first words of a Dask server, and hang up; try again while nobody is there."""
     arguments = security.get_connection_args("client") if security else {}
-    async with rpc(address, connection_args=arguments) as scheduler:
-        await scheduler.identity(n_workers=0)
+    last = "it is silent"
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                scheme, place = parse_address(address, strict=True)
+                try:
+                    connection = await get_backend(scheme).get_connector().connect(place, **arguments)
+                except FatalCommClosedError:
+                    raise
+                except OSError as error:
+                    last = str(error).rpartition(">: ")[2]  # without the name of the object that failed
+                    await asyncio.sleep(_AGAIN_SECONDS)
+                    continue
+                try:
+                    await connection.write(connection.handshake_info())  # TLS servers wait for words to refuse
+                    await connection.read()
+                finally:
+                    connection.abort()
+                return
+    except TimeoutError as error:
+        raise TimeoutError(last) from error
 
 
 def _run_aside(question: Coroutine[Any, Any, None]) -> None:

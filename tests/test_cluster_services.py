@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
-from distributed import Client
+from distributed.comm.addressing import get_address_host_port
 
 from segflow import __version__
 from segflow.configs.run import RunSettings
@@ -235,8 +236,12 @@ def test_whoever_does_not_fit_a_tls_cluster_is_told_why(
     clear = address.replace("tls://", "tcp://")
     with pytest.raises(ClusterError, match=r"closed the connection: it speaks TLS: say tls://"), open_cluster(0, clear):
         pass
-    with pytest.raises(OSError, match=r"identity|closed|handshake"):
-        Client(clear, timeout=5, set_as_default=False)
+    heard = b""
+    with suppress(ConnectionResetError), socket.create_connection(get_address_host_port(address), timeout=30) as bold:
+        bold.sendall(bytes(64))
+        while word := bold.recv(64):
+            heard += word
+    assert heard[:1] in {b"", b"\x15"}  # hung up on, at most with an alert of TLS
     write_certificates(tmp_path / "other", ("localhost",))
     with (
         pytest.raises(ClusterError, match=r"certificate of another authority: is the folder given with --tls a copy"),
