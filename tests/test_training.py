@@ -237,6 +237,7 @@ def test_the_log_tells_the_whole_story(config: Path) -> None:
         "steps_per_epoch": 4,
         "classes": ["dark", "bright"],
         "colours": ["#000000", "#ffffff"],
+        "notes": [],
     }
     assert events[1].keys() == {"event", "epoch", "loss", "learning_rate", "seconds", "scores", "best"}
     assert events[1]["scores"].keys() >= {"mean_iou", "pixel_accuracy", "iou", "f1"}
