@@ -28,7 +28,7 @@ def run_bounded(
     ------
     ClusterError
         If workers died again and again while running one task, which is named,
-        or no worker is left for a minute.
+        or no worker is left for two minutes.
     SegflowError
         What `call` raised.
     """
