@@ -126,10 +126,10 @@ def test_a_try_that_failed_is_made_again_and_goes_on(site):
     wait_for(lambda: any("Retry" in line for line in site.server.logs(site.runs["held"])), "the first try to fail")
     shutil.rmtree(site.folder / "maps/held/held_classes.tif")
     run = site.server.wait_for_run(site.runs["held"])
-    lines = site.server.logs(run["id"])
+    resumed = "9 of 9 tiles were done before"
+    wait_for(lambda: any(line.endswith(resumed) for line in site.server.logs(run["id"])), "the second try to go on")
 
     assert run["state_type"] == "COMPLETED"
-    assert [line for line in lines if line.endswith("9 of 9 tiles were done before")]
     assert verify_products(site.folder / "maps/held").sound
 
 
