@@ -178,7 +178,7 @@ def _kept_environment(names: Iterable[str]) -> Iterator[None]:
 @contextmanager
 def _connect(address: str, tls: str | None) -> Iterator[Client]:
     security = security_for(address, tls)
-    if not address.startswith(f"{INSIDE}://"):
+    if address.startswith(("tcp://", "tls://")):
         greet(address, security, CONNECT_SECONDS)
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False, security=security)

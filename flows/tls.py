@@ -11,9 +11,7 @@ from threading import Thread
 from typing import Any
 
 import dask
-from distributed.comm.addressing import get_address_host_port, parse_address
-from distributed.comm.core import CommClosedError, FatalCommClosedError
-from distributed.comm.registry import get_backend
+from distributed.comm.addressing import get_address_host_port
 from distributed.security import Security
 
 from segflow.errors import ClusterError, SettingsError
@@ -120,43 +118,64 @@ def greet(address: str, security: Security | None, seconds: float) -> None:
     """
     try:
         _run_aside(_hear(address, security, seconds))
-    except FatalCommClosedError as error:
-        what = "shows a certificate of another authority" if "certificate" in str(error) else "breaks the greeting off"
-        msg = f"scheduler {address} {what}: {_advice(address)}"
+    except ssl.SSLCertVerificationError as error:
+        msg = f"scheduler {address} shows a certificate of another authority: {_advice(address)}"
         raise ClusterError(msg) from error
-    except CommClosedError as error:
+    except (ssl.SSLError, EOFError, ConnectionResetError, BrokenPipeError) as error:
         msg = f"scheduler {address} closed the connection: {_advice(address)}"
         raise ClusterError(msg) from error
-    except (OSError, ValueError, EOFError, TypeError) as error:
+    except (OSError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         msg = f"scheduler {address} does not answer within {seconds:g} s ({reason}): {_advice(address)}"
         raise ClusterError(msg) from error
 
 
 async def _hear(address: str, security: Security | None, seconds: float) -> None:
-    """Connect, hear the first words of a Dask server, and hang up; try again while nobody is there."""
-    arguments = security.get_connection_args("client") if security else {}
+    """Connect, hear the first byte, for a Dask server speaks first, and hang up; try again while nobody is there."""
+    host, port = get_address_host_port(address, strict=True)
+    context = security.get_connection_args("client")["ssl_context"] if security else None
     last = "it is silent"
     try:
         async with asyncio.timeout(seconds):
             while True:
-                scheme, place = parse_address(address, strict=True)
                 try:
-                    connection = await get_backend(scheme).get_connector().connect(place, **arguments)
-                except FatalCommClosedError:
+                    reader, writer = await asyncio.open_connection(host, port, ssl=context)
+                except (ssl.SSLError, ConnectionResetError):
                     raise
                 except OSError as error:
-                    last = str(error).rpartition(">: ")[2]  # without the name of the object that failed
+                    last = str(error)
                     await asyncio.sleep(_AGAIN_SECONDS)
                     continue
-                try:
-                    await connection.write(connection.handshake_info())  # TLS servers wait for words to refuse
-                    await connection.read()
-                finally:
-                    connection.abort()
+                await _first_byte(address, reader, writer)
                 return
     except TimeoutError as error:
         raise TimeoutError(last) from error
+
+
+async def _first_byte(address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Wait for a byte.
+
+    Raises
+    ------
+    EOFError
+        If the server hangs up, or waits for the greeting of TLS that an address in the clear does not give.
+    """
+    try:
+        while True:
+            try:
+                heard = await asyncio.wait_for(reader.read(1), _HELLO_SECONDS)
+            except TimeoutError:
+                encrypted: bool | None = await asyncio.to_thread(speaks_tls, address)
+                if encrypted and not is_encrypted(address):
+                    raise EOFError(address) from None
+                continue
+            if not heard:
+                raise EOFError(address)
+            return
+    finally:
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 def _run_aside(question: Coroutine[Any, Any, None]) -> None:
