@@ -192,7 +192,6 @@ def test_killed_while_uploading_gives_the_same_bytes(
     assert products(out) == on_disk
 
 
-@pytest.mark.slow
 def test_killed_while_mapping_gives_the_same_bytes(
     inputs: tuple[Path, Path], on_disk: dict[str, bytes], out: Address, port: int
 ) -> None:
