@@ -81,6 +81,9 @@ class TrainSettings:
         Length of training; side of a chip [px]; batches per step of the optimiser.
     patience
         Epochs without a better validation score after which training stops; None: never.
+    refit
+        Whether a network is then trained anew on training and validation scenes together, for as many epochs as
+        the best one took; biases, temperature and validation scores are those of the one that was chosen.
     sampling
         ``uniform``: every place is as likely; ``balanced``: every class is, however rare.
     allow_unseen
@@ -151,6 +154,7 @@ class TrainSettings:
     chip: Positive = 256
     accumulate: Positive = 1
     patience: Positive | None = None
+    refit: bool = False
     sampling: Literal["uniform", "balanced"] = "uniform"
     allow_unseen: bool = False
     optimiser: Literal["adamw", "adam", "sgd"] = "adamw"

@@ -17,6 +17,7 @@ from segflow.flows.train import train_model
 from segflow.io.model_shelf import Entry, ModelShelf
 from segflow.io.records import remove_file
 from segflow.io.scenes import describe_scene
+from segflow.io.training_log import REFIT
 from segflow.segmentation.training.checkpoints import BEST, LAST
 
 _CANDIDATE, _TRAINING = "candidate.safetensors", "training"  # file and folder of one training
@@ -93,7 +94,12 @@ def clear_training(candidate: Candidate) -> None:
     OutputError
         If that cannot be done.
     """
-    for file in (_CANDIDATE, f"{_TRAINING}/{BEST}", f"{_TRAINING}/{LAST}"):
+    for file in (
+        _CANDIDATE,
+        f"{_TRAINING}/{BEST}",
+        f"{_TRAINING}/{LAST}",
+        *(f"{_TRAINING}/{REFIT}/{name}" for name in (BEST, LAST)),
+    ):
         remove_file(candidate.settings.log_folder.parent / file)
 
 

@@ -81,8 +81,19 @@ def _adopt(network: Network, start: ModelRef, classes: int, progress: Progress) 
         )
 
 
-def describe_model(settings: TrainSettings, beginning: Beginning, training: Sequence[Sample]) -> ModelSpec:
+def describe_model(
+    settings: TrainSettings, beginning: Beginning, training: Sequence[Sample], later: Sequence[Sample] = ()
+) -> ModelSpec:
     """Give the spec without scores: what fails here fails before the first step.
+
+    Parameters
+    ----------
+    settings, beginning
+        What is to be trained.
+    training
+        Scenes that are learnt from, and that scale the bands.
+    later
+        Scenes that a refit learns from besides.
 
     Raises
     ------
@@ -113,7 +124,7 @@ def describe_model(settings: TrainSettings, beginning: Beginning, training: Sequ
         core=settings.core,
         data=settings.description,
         licence=settings.licence,
-        provenance=_provenance(settings, beginning.start, training),
+        provenance=_provenance(settings, beginning.start, [*training, *later]),
     )
 
 

@@ -1,5 +1,6 @@
 """Training as a flow: labelled scenes → chips → weights → scores on unseen scenes → one model file."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from segflow.errors import TrainingError
 from segflow.flows.labelled import plan_split, read_samples
 from segflow.flows.new_model import begin_network, describe_model, find_unseen, identify
 from segflow.flows.progress import Progress, Silence, stage
+from segflow.flows.recipe import make_recipe, make_task
+from segflow.flows.refit import refit_model
 from segflow.flows.scoring import score_samples, summarise
 from segflow.flows.training_report import write_training_report
 from segflow.flows.training_watch import TrainingWatch
@@ -26,10 +29,8 @@ from segflow.segmentation.training.checkpoints import LAST, check_identity, read
 from segflow.segmentation.training.chips import Sample
 from segflow.segmentation.training.loop import Logs, train_network
 from segflow.segmentation.training.prediction import label_scene, labelled_crops, scene_pieces
-from segflow.segmentation.training.recipe import Augmentation, Recipe, Task
 from segflow.segmentation.weights import pack_weights, round_kernels
 
-Half = Literal["bfloat16", "float16"]
 Resume = bool | Literal["if-same"]
 
 
@@ -69,27 +70,38 @@ def train_model(settings: TrainSettings, progress: Progress | None = None, *, re
     reach = beginning.probe.dependency
     training = read_samples(plan, "training", settings, dependency=reach)
     validation = read_samples(plan, "validation", settings, dependency=reach)
-    spec = describe_model(settings, beginning, training)
+    untrained = copy.deepcopy(beginning.network) if settings.refit else None  # what a refit starts from
+    spec = describe_model(settings, beginning, training, validation if settings.refit else ())
     for name in find_unseen(settings, training):
         progress.note(f"warning: no training scene has a pixel of {name}: the model will not find it")
     progress.note(f"{spec.name}: stride {spec.stride} px, margin {spec.margin} px, {spec.guarantee}")
-    best = _train(
+    identity = identify(settings, beginning, [*training, *validation])
+    best, goes_on = _train(
         settings,
         beginning.network,
         spec,
         (training, validation),
         progress,
         resume=resume,
-        identity=identify(settings, beginning, [*training, *validation]),
+        identity=identity,
         notes=plan.notes,
     )
     if settings.half_weights:
         round_kernels(best)
-    spec = measure_model(settings, best, spec, validation)
+    if settings.fit_temperature:
+        spec = replace(spec, temperature=_fit_temperature(best, spec, validation))
+    metrics = {"validation": score_samples(best, validation, spec)}
+    final = best
+    if untrained is not None:
+        final = refit_model(
+            settings, untrained, spec, [*training, *validation], progress, resume=goes_on, identity=identity
+        )
+    changes = measure_bfloat16_changes(final, spec, labelled_crops(validation, spec.stride))
+    spec = replace(spec, bfloat16_changes=round(changes, 6))
     test = read_samples(plan, "test", settings, dependency=reach)
-    metrics = {name: score_samples(best, part, spec) for name, part in (("validation", validation), ("test", test))}
+    metrics["test"] = score_samples(final, test, spec)
     progress.note(f"test: {metrics['test']['summary']}")
-    path = _write(settings, spec, best, metrics)
+    path = _write(settings, spec, final, metrics)
     _end_log(settings.log_folder, path, metrics["test"])
     page = write_training_report(
         settings.log_folder,
@@ -101,17 +113,10 @@ def train_model(settings: TrainSettings, progress: Progress | None = None, *, re
     return path
 
 
-def measure_model(
-    settings: TrainSettings, network: Network, spec: ModelSpec, validation: Sequence[Sample]
-) -> ModelSpec:
-    """Give the spec with what is measured on the validation scenes: bfloat16's changes, and the temperature."""
-    changes = measure_bfloat16_changes(network, spec, labelled_crops(validation, spec.stride))
-    spec = replace(spec, bfloat16_changes=round(changes, 6))
-    if not settings.fit_temperature:
-        return spec
+def _fit_temperature(network: Network, spec: ModelSpec, validation: Sequence[Sample]) -> float:
     pieces = list(scene_pieces(network, validation, bands=spec.bands, stride=spec.stride, margin=spec.margin))
     labels = [np.where(piece.valid, piece.labels, np.uint8(NODATA)) for _, piece in pieces]
-    return replace(spec, temperature=fit_temperature([logits for logits, _ in pieces], labels))
+    return fit_temperature([logits for logits, _ in pieces], labels)
 
 
 def _train(
@@ -124,8 +129,8 @@ def _train(
     identity: Mapping[str, object],
     notes: Sequence[str],
     resume: Resume,
-) -> Network:
-    """Train, with a log and checkpoints in the log folder, and give the best network."""
+) -> tuple[Network, bool]:
+    """Train, with a log and checkpoints in the log folder; give the best network, and whether one was gone on with."""
     folder, recipe = settings.log_folder, make_recipe(settings)
     goes_on = bool(resume) and (folder / LAST).is_file()
     if goes_on and resume == "if-same":
@@ -142,14 +147,15 @@ def _train(
     if not goes_on:
         watch.begin(settings.epochs, recipe.steps, notes)
     with stage(progress, "training", settings.epochs, "epochs"):
-        return train_network(
+        best = train_network(
             network,
             *parts,
-            task=Task(bands=spec.bands, classes=len(spec.classes), stride=spec.stride, margin=spec.margin),
+            task=make_task(spec),
             recipe=recipe,
             logs=Logs(folder=folder, identity=identity, spec=spec.to_json(), resume=goes_on),
             observer=watch,
         )
+    return best, goes_on
 
 
 def _is_same(checkpoint: Path, identity: Mapping[str, object], progress: Progress) -> bool:
@@ -160,54 +166,6 @@ def _is_same(checkpoint: Path, identity: Mapping[str, object], progress: Progres
         progress.note(f"training starts anew: {error}")
         return False
     return True
-
-
-def make_recipe(settings: TrainSettings) -> Recipe:
-    """Give the recipe that settings describe."""
-    return Recipe(
-        epochs=settings.epochs,
-        chips_per_epoch=settings.chips_per_epoch,
-        batch=settings.batch,
-        chip=settings.chip,
-        accumulate=settings.accumulate,
-        patience=settings.patience,
-        sampling=settings.sampling,
-        optimiser=settings.optimiser,
-        learning_rate=settings.learning_rate,
-        momentum=settings.momentum,
-        weight_decay=settings.weight_decay,
-        bias_rate=settings.bias_rate,
-        bias_decay=settings.bias_decay,
-        schedule=settings.schedule,
-        clip=settings.clip,
-        loss=dict[str, float](settings.loss.items()),
-        class_weights=settings.class_weights,
-        label_smoothing=settings.label_smoothing,
-        focal_gamma=settings.focal_gamma,
-        loss_reduction=settings.loss_reduction,
-        averaging=settings.averaging,
-        mixed_precision=_half_precision(settings.mixed_precision),
-        fit_bias=settings.fit_bias,
-        augmentation=Augmentation(
-            turn=settings.turn,
-            rotate=settings.rotate,
-            scale=settings.scale,
-            gain=settings.gain,
-            band_gain=settings.band_gain,
-            haze=settings.haze,
-            band_haze=settings.band_haze,
-            cutout=settings.cutout,
-            cutmix=settings.cutmix,
-        ),
-        seed=settings.seed,
-        device=settings.device,
-    )
-
-
-def _half_precision(chosen: bool | Half) -> Half | None:  # noqa: FBT001  # the setting as it is
-    if isinstance(chosen, bool):
-        return "bfloat16" if chosen else None
-    return chosen
 
 
 def _write(

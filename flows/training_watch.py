@@ -76,6 +76,33 @@ class TrainingWatch:
         self._progress.advance(1)
 
 
+class RefitWatch:
+    """Hears of the steps of a refit, which has no scenes to be scored on.
+
+    Parameters
+    ----------
+    progress
+        Where it is told.
+    steps
+        Steps of an epoch.
+    """
+
+    def __init__(self, progress: Progress, steps: int) -> None:
+        self._progress, self._steps = progress, steps
+
+    def resume(self, epoch: int) -> None:
+        """Take up the bar where the checkpoint was written."""
+        self._progress.advance(epoch * self._steps)
+        self._progress.note(f"refit: resumes after epoch {epoch}")
+
+    def step(self, number: int, loss: float) -> None:  # noqa: ARG002  # an observer's
+        """Move the bar."""
+        self._progress.advance(1)
+
+    def epoch(self, epoch: Epoch, network: Network) -> None:
+        """Hear of no epoch: nothing scores them."""
+
+
 def _as_log(scores: Scores) -> dict[str, Any]:
     return {
         "mean_iou": rounded(scores.mean_iou),

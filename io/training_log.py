@@ -14,7 +14,8 @@ from typing import Any, Self
 from segflow.errors import OutputError
 
 FILE = "log.jsonl"
-_TRACES = (FILE, "*.ckpt", "*.part", "events.out.tfevents.*", "hparams.yaml", "training.html")
+REFIT = "refit"  # folder of the training on all scenes that follows, where one is asked for
+_TRACES = (FILE, REFIT, "*.ckpt", "*.part", "events.out.tfevents.*", "hparams.yaml", "training.html")
 _PREVIOUS = "previous"
 
 

@@ -13,7 +13,8 @@ from segflow.errors import SettingsError
 from segflow.flows.models import find_model
 from segflow.flows.new_model import begin_network
 from segflow.flows.progress import Silence
-from segflow.flows.train import make_recipe, train_model
+from segflow.flows.recipe import make_recipe
+from segflow.flows.train import train_model
 from segflow.io.models import read_model_file
 from segflow.segmentation.networks import build_network
 from segflow.segmentation.networks.presets import presets

@@ -9,7 +9,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +102,60 @@ def train_network(
         If a scene is smaller than a chip, nothing has a label, the loss is not finite, or a
         resumed training is told or sees something else than it began with.
     """
+    check_samples(samples, validation, recipe.chip)
+    best = _learn(network, samples, validation, task=task, recipe=recipe, logs=logs, observer=observer)
+    return finish_network(network.cpu(), best["state_dict"], best["biases"])
+
+
+def refit_network(
+    network: nn.Module,
+    samples: Sequence[Sample],
+    *,
+    chosen: Path,
+    task: Task,
+    recipe: Recipe,
+    logs: Logs,
+    observer: Observer,
+) -> nn.Module:
+    """Train a network anew for as many epochs as an earlier training found best, with nothing left to choose by.
+
+    Parameters
+    ----------
+    network
+        The network to start from, as the earlier training did; its weights change.
+    samples
+        Scenes to learn from: those of the earlier training and of its validation.
+    chosen
+        Log folder of the earlier training: the number of epochs and the biases are those of its best network.
+    task, recipe, logs, observer
+        As in `train_network`; the observer hears of steps only.
+
+    Raises
+    ------
+    SettingsError, TrainingError
+        As in `train_network`.
+    """
+    best = read_checkpoint(chosen / BEST)
+    recipe = replace(recipe, stop_after=best["best_epoch"], patience=None, fit_bias=False)
+    last = _learn(network, samples, (), task=task, recipe=recipe, logs=logs, observer=observer)
+    return finish_network(network.cpu(), last["state_dict"], best["biases"])
+
+
+def _learn(
+    network: nn.Module,
+    samples: Sequence[Sample],
+    validation: Sequence[Sample],
+    *,
+    task: Task,
+    recipe: Recipe,
+    logs: Logs,
+    observer: Observer,
+) -> dict[str, Any]:
+    """Train, or go on, or find that training had ended; give the checkpoint of the best network."""
     device = choose_device(recipe.device)
     if recipe.mixed_precision == "float16" and device.type == "cpu":
         msg = "mixed_precision float16 is for GPUs: set it to bfloat16 or false, or choose another device"
         raise SettingsError(msg)
-    check_samples(samples, validation, recipe.chip)
     counts = count_labels(samples, task.classes)
     module = SegmentationModule(
         network,
@@ -123,8 +172,7 @@ def train_network(
         observer.resume(begun["epoch"])
     if begun is None or not _is_over(begun, recipe):
         _fit(module, samples, logs, device, None if begun is None else last)
-    best = read_checkpoint(logs.folder / BEST)
-    return finish_network(network.cpu(), best["state_dict"], best["biases"])
+    return read_checkpoint(logs.folder / BEST)
 
 
 def _fit(
@@ -171,7 +219,9 @@ def build_sampler(atlas: Atlas, recipe: Recipe, classes: int) -> ChipSampler:
 def _is_over(begun: dict[str, Any], recipe: Recipe) -> bool:
     """Tell whether a training that left this checkpoint had come to its end."""
     waited = begun["epoch"] - begun["best_epoch"]
-    return begun["epoch"] >= recipe.epochs or (recipe.patience is not None and waited >= recipe.patience)
+    return begun["epoch"] >= (recipe.stop_after or recipe.epochs) or (
+        recipe.patience is not None and waited >= recipe.patience
+    )
 
 
 @contextmanager

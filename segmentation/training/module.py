@@ -44,7 +44,7 @@ class SegmentationModule(pl.LightningModule):
     task, recipe
         What it learns, and how.
     validation
-        Scenes to choose the best epoch by.
+        Scenes to choose the best epoch by; none: the last epoch is kept, and nobody hears of epochs.
     weights
         (classes,) weights of the classes in the loss, or None.
     observer
@@ -135,8 +135,13 @@ class SegmentationModule(pl.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Validate the averaged network and tell of the epoch; its checkpoint is written after that."""
+        number = self.current_epoch + 1
+        self.trainer.should_stop = number == self.recipe.stop_after
+        if not self.validation:
+            self.best_epoch = number
+            return
         scores = self.validate()
-        number, score = self.current_epoch + 1, scores.mean_iou
+        score = scores.mean_iou
         better = self.best_epoch == 0 or score > self.best_score
         if better:
             self.best_score, self.best_epoch = score, number
@@ -151,7 +156,7 @@ class SegmentationModule(pl.LightningModule):
         self._plot({"epoch_loss": epoch.loss, "mean_iou": score, "pixel_accuracy": scores.pixel_accuracy})
         self.observer.epoch(epoch, self.candidate())
         patience = self.recipe.patience
-        self.trainer.should_stop = patience is not None and number - self.best_epoch >= patience
+        self.trainer.should_stop |= patience is not None and number - self.best_epoch >= patience
 
     def validate(self) -> Scores:
         """Score the averaged network, with biases where they are to be fitted."""

@@ -52,6 +52,8 @@ class Recipe:
         at a time, and the optimiser steps after `accumulate` batches.
     patience
         Epochs without a better score after which training stops; None: never.
+    stop_after
+        Epoch after which training stops though the schedule goes on to `epochs`; None: the last.
     sampling
         ``uniform``: every place for a chip is as likely; ``balanced``: every class is.
     optimiser, learning_rate, momentum, weight_decay
@@ -80,6 +82,7 @@ class Recipe:
     chip: int = 256
     accumulate: int = 1
     patience: int | None = None
+    stop_after: int | None = None
     sampling: Literal["uniform", "balanced"] = "uniform"
     optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
     learning_rate: float = 2e-3
