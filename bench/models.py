@@ -2,26 +2,28 @@
 
     python bench/models.py [--steps 100] [--scratch FOLDER] [--write docs/benchmarks.md]
 
-Three tables. The first times every architecture at its full size on one image of 500 × 500 px.
+Four tables. The first times every architecture at its full size on one image of 500 × 500 px.
 The second trains narrow FCN-32s, 16s and 8s and two U-Nets on the same scenes and scores them on
 scenes that none of them saw. It is fair in that all see the same chips in the same order for the
 same number of steps under one schedule, and the three FCNs start from the same random VGG16: what
-differs is the depth at which they score. (The paper trains 8s after 16s after 32s, which gives 8s
-three times the steps.) The third trains the KITTI FCN with and without augmentation, same seed.
+differs is the depth at which they score. The third trains them in turn, as the paper does: 16s from
+the weights of 32s, 8s from those of 16s; since 8s has learnt for three times the steps by then, a
+32s that learns as long stands beside it. The fourth trains the KITTI FCN with and without
+augmentation, same seed, three times as long, for what is varied takes longer to learn.
 """
 
 import gc
 import json
 import time
-from argparse import Namespace
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
+from models_entries import AUGMENTED, COMPARED, IN_TURN, LIGHT, TOLERANCE, Entry, Result
+from models_page import section, write_section
 from mosaic_scene import default_data, parser, scratch
-from table import machine
 
 from segflow.configs.training import TrainSettings, load_training
 from segflow.flows.labelled import plan_split, read_samples
@@ -36,52 +38,7 @@ from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
 from segflow.segmentation.weights import restore_network
 
 SIDE = 500  # px; the paper's "typical image"
-TOLERANCE = 3.0  # px; of boundary F1
-WIDTH = 0.125  # of VGG16's channels: 16 layers learn from random weights within minutes
 MEGA = 1e6
-COMPACT = {"widths": [16, 32, 64, 128, 256]}
-LIGHT = {"gain": 0.1, "band_gain": 0.05, "haze": 0.1, "band_haze": 0.05}
-DARK = dict.fromkeys(LIGHT, 0.0)
-MARKS = ("<!-- bench-models: begin -->", "<!-- bench-models: end -->")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A network to train: how it is shown, its name, its arguments, and settings of its own."""
-
-    title: str
-    network: str
-    arguments: dict[str, object]
-    settings: dict[str, object]
-
-
-NARROW = {"width": WIDTH, "batch_norm": True}
-COMPARED = (
-    Entry(title="FCN-32s", network="fcn32s-vgg16", arguments=NARROW, settings={}),
-    Entry(title="FCN-16s", network="fcn16s-vgg16", arguments=NARROW, settings={}),
-    Entry(title="FCN-8s", network="fcn8s-vgg16", arguments=NARROW, settings={}),
-    Entry(title="U-Net, compact", network="unet", arguments=COMPACT, settings={}),
-    Entry(title="U-Net-ResNet18", network="smp", arguments={"decoder": "unet", "encoder": "resnet18"}, settings={}),
-)
-# KITTI's optimiser, loss and dropout; its learning rate is for weights that come from ImageNet.
-KITTI = {"optimiser": "adam", "weight_decay": 0.0, "learning_rate": 1e-3, "schedule": "constant", "clip": None}
-AUGMENTED = (
-    Entry(title="without", network="fcn8s-vgg16-kitti", arguments=NARROW, settings=KITTI | DARK | {"turn": False}),
-    Entry(title="with", network="fcn8s-vgg16-kitti", arguments=NARROW, settings=KITTI | LIGHT | {"turn": True}),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What a trained network is worth on the scenes that were kept out."""
-
-    parameters: int
-    seconds: float
-    mpx_per_s: float
-    mean_iou: float
-    iou: float
-    f1: float
-    boundary_f1: float
 
 
 def measure_speed(name: str, repeats: int) -> tuple[int, float]:
@@ -117,18 +74,23 @@ def measure_speed(name: str, repeats: int) -> tuple[int, float]:
     return count, 1000 * median(times[1:])
 
 
+def model_path(folder: Path, title: str) -> Path:
+    """Give where the model of an entry is written."""
+    return folder / f"{title.lower().replace(',', '').replace(' ', '-')}.safetensors"
+
+
 def train(entry: Entry, data: Path, folder: Path, steps: int) -> tuple[Path, TrainSettings, float]:
     """Train an entry on the forest scenes and give its model file, its settings and how long it took [s]."""
-    name = f"{entry.network}-{entry.title.split()[-1].lower()}"
-    base = load_training("forest-amazon-s2", [f"data={data}", f"out={folder / name}.safetensors"])
+    path = model_path(folder, entry.title)
+    base = load_training("forest-amazon-s2", [f"data={data}", f"out={path}"])
     settings = replace(
         base,
-        name=name,
+        name=path.stem,
         network=entry.network,
         arguments=entry.arguments,
         scaling={},  # plain mean and deviation: the shipped model's are for its own first layer
         epochs=2,
-        chips_per_epoch=4 * steps,
+        chips_per_epoch=4 * steps * entry.times,
         batch=8,
         chip=256,
         rotate=0.0,
@@ -140,6 +102,8 @@ def train(entry: Entry, data: Path, folder: Path, steps: int) -> tuple[Path, Tra
         fit_bias=False,
         half_weights=False,
         threads=None,
+        refit=False,
+        weights=None if entry.after is None else str(model_path(folder, entry.after)),
         **LIGHT,
     )
     settings = replace(settings, **entry.settings)
@@ -187,57 +151,14 @@ def speed_table(repeats: int) -> list[str]:
     return lines
 
 
-def score_table(first: str, results: dict[str, Result]) -> list[str]:
-    """Give the second or third table."""
-    lines = [
-        f"| {first} | parameters | Mpx/s | mean IoU | forest IoU | forest F1 | boundary F1 | training [s] |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
-    lines += [
-        f"| {title} | {r.parameters:,} | {r.mpx_per_s:.2f} | {r.mean_iou:.3f} | {r.iou:.3f} | {r.f1:.3f} "
-        f"| {r.boundary_f1:.3f} | {r.seconds:.0f} |"
-        for title, r in results.items()
-    ]
-    return lines
-
-
-def text(chosen: Namespace, compared: dict[str, Result], augmented: dict[str, Result], speeds: list[str]) -> str:
-    """Give the section for the documentation."""
-    depths = [compared[name] for name in ("FCN-32s", "FCN-16s", "FCN-8s")]
-    borders, areas = (_order([getattr(r, key) for r in depths]) for key in ("boundary_f1", "mean_iou"))
-    trained = (
-        f"Trained for {chosen.steps} steps of 8 chips of 256 px from random weights, VGG16 at {WIDTH:g} of its width, "
-        "normalised; scored on the 8 test scenes of `forest-amazon`. "
-        f"Boundary F1 within {TOLERANCE:g} px, mean of both classes. "
-        f"8s ≥ 16s ≥ 32s {borders} in boundary F1 and {areas} in mean IoU."
-    )
-    return "\n".join(
-        [
-            f"Machine: {machine()}; torch {torch.__version__}, {torch.get_num_threads()} threads, float32.",
-            "",
-            *speeds,
-            "",
-            trained,
-            "",
-            *score_table("network", compared),
-            "",
-            f"KITTI's FCN, {chosen.steps} steps, same seed, without and with augmentation (turns, mirrors, light):",
-            "",
-            *score_table("augmentation", augmented),
-        ]
-    )
-
-
-def _order(values: list[float]) -> str:
-    return "holds" if values == sorted(values) else "does not hold"
-
-
-def write_section(path: Path, section: str) -> None:
-    """Put the section between its marks in a page."""
-    page = path.read_text(encoding="utf-8")
-    before, rest = page.split(MARKS[0])
-    _, after = rest.split(MARKS[1])
-    path.write_text(f"{before}{MARKS[0]}\n{section}\n{MARKS[1]}{after}", encoding="utf-8")
+def wanted(only: str | None) -> list[Entry]:
+    """Give the entries whose titles hold a text, after those that they start from; None: all."""
+    entries = (*COMPARED, *IN_TURN, *AUGMENTED)
+    titles = {entry.title for entry in entries if only is None or only in entry.title}
+    for entry in reversed(entries):
+        if entry.title in titles and entry.after is not None:
+            titles.add(entry.after)
+    return [entry for entry in entries if entry.title in titles]
 
 
 def main() -> None:
@@ -251,9 +172,7 @@ def main() -> None:
     data = (chosen.data or default_data()) / "forest-amazon"
     results: dict[str, Result] = {}
     with scratch(chosen.scratch) as folder:
-        for entry in (*COMPARED, *AUGMENTED):
-            if chosen.only and chosen.only not in entry.title:
-                continue
+        for entry in wanted(chosen.only):
             results[entry.title] = score(*train(entry, data, folder, chosen.steps))
             if not chosen.json:
                 print(f"{entry.title}: {results[entry.title]}", flush=True)
@@ -261,11 +180,10 @@ def main() -> None:
         print(json.dumps({title: asdict(result) for title, result in results.items()}))
     if chosen.json or chosen.only:
         return
-    compared, augmented = ({e.title: results[e.title] for e in part} for part in (COMPARED, AUGMENTED))
-    section = text(chosen, compared, augmented, speed_table(chosen.repeats))
-    print(section)
+    page = section(chosen, results, speed_table(chosen.repeats))
+    print(page)
     if chosen.write:
-        write_section(chosen.write, section)
+        write_section(chosen.write, page)
 
 
 if __name__ == "__main__":
