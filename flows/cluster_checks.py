@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from distributed import Client
 
 from segflow import __version__
 from segflow.errors import ClusterError, SegflowError
+from segflow.flows.versions import read_versions
 from segflow.flows.worker_places import GPU
 from segflow.io.addresses import Place
 from segflow.io.models import model_digest
@@ -59,12 +59,9 @@ def check_versions(client: Client) -> None:
     ClusterError
         If one does not; it is named, with what it runs.
     """
-    here = _versions()
-    for worker, there in _ask(client, _versions, f"install segflow {__version__} there").items():
-        for name, needed in here.items():
-            if there[name] != needed:
-                msg = f"worker {worker} runs {name} {there[name]}, but {needed} is needed: install the same there"
-                raise ClusterError(msg)
+    here = read_versions()
+    for worker, there in _ask(client, read_versions, f"install segflow {__version__} there").items():
+        here.check(there, worker)
 
 
 def check_model(client: Client, path: str, digest: str) -> None:
@@ -161,19 +158,3 @@ async def _gather(
 async def _answer(call: Callable[..., Any], arguments: tuple[object, ...]) -> Any:  # noqa: ANN401  # what `call` returns
     """Answer on a worker, beside its event loop: a file system that hangs must not stop its heartbeat."""
     return await asyncio.to_thread(call, *arguments)
-
-
-def _versions() -> dict[str, str]:
-    """Give the versions that must agree; torch's without what it was built for."""
-    try:
-        torch = version("torch").split("+")[0]
-    except PackageNotFoundError:
-        torch = "none"
-    return {"segflow": _own_version(), "torch": torch}
-
-
-def _own_version() -> str:
-    """Give the version that runs now, read when asked."""
-    import segflow  # noqa: PLC0415  # the attribute, not what it was when this module was loaded
-
-    return segflow.__version__

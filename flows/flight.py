@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from distributed import Client, KilledWorker, get_worker
 
 from segflow.errors import ClusterError, SegflowError
+from segflow.flows.versions import Versions, read_versions
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -53,6 +54,7 @@ class Flight(Generic[Task, Result]):
         self.pending: dict[Any, tuple[Any, Task]] = {}
         self.exhausted = False
         self._problem: Exception | None = None
+        self._needed = read_versions()
 
     def fill(self) -> None:
         """Send waiting tasks until `IN_FLIGHT` per worker thread are out."""
@@ -69,7 +71,8 @@ class Flight(Generic[Task, Result]):
 
     def send(self, task: Task) -> None:
         """Send one task."""
-        future = self._client.submit(_attempt, self._call, self._common, task, pure=False, resources=self._resources)
+        what = (self._needed, self._call, self._common, task)
+        future = self._client.submit(_attempt, *what, pure=False, resources=self._resources)
         self.pending[future.key] = future, task
         future.add_done_callback(self._settled.put)
 
@@ -185,9 +188,10 @@ class _Failure:
     trace: str
 
 
-def _attempt(call: Callable[[Any, Task], Result], common: object, task: Task) -> "Result | _Failure":
+def _attempt(needed: Versions, call: Callable[[Any, Task], Result], common: object, task: Task) -> "Result | _Failure":
     """Run a task on a worker; our own errors are answers, others are raised."""
     try:
+        needed.check(read_versions(), worker_name())  # it may have joined after the run began
         return call(common, task)
     except SegflowError as error:
         return _Failure(kind=type(error), message=str(error), trace=traceback.format_exc())

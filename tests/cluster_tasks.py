@@ -26,6 +26,11 @@ def hold(path: str) -> str:
     return "first"
 
 
+def doze(seconds: float, _task: int) -> None:
+    """Take a while."""
+    time.sleep(seconds)
+
+
 def suspected(key: str, dask_scheduler: object) -> int:
     """Give how many workers the scheduler believes a task to have killed."""
     return int(dask_scheduler.tasks[key].suspicious)  # type: ignore[attr-defined]

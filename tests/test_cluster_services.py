@@ -22,10 +22,11 @@ from segflow.flows import cluster
 from segflow.flows.cluster import open_cluster
 from segflow.flows.cluster_checks import check_model, check_readable, check_shared, needed_resources, offers
 from segflow.flows.segment import segment_scene
+from segflow.flows.tasks import run_bounded
 from segflow.flows.workers import check_exposure, is_loopback
 from segflow.io.certificates import write_certificates
 from segflow.io.models import model_digest
-from tests.cluster_tasks import born_with, hold, suspected, visible
+from tests.cluster_tasks import born_with, doze, hold, suspected, visible
 from tests.clusters import SEGFLOW, Service, scheduler, service, worker
 from tests.scenes import noise_scene, write_pixelwise_model
 
@@ -50,9 +51,9 @@ asyncio.run(main())
 OLD_SEGFLOW = "import segflow; segflow.__version__ = '0.0.1'"
 NO_SEGFLOW = "sys.modules['segflow'] = None"
 OLD_TORCH = """
-import segflow.flows.cluster_checks as checks
-true = checks.version
-checks.version = lambda name: "1.0.0+cpu" if name == "torch" else true(name)
+import segflow.flows.versions as versions
+true = versions.version
+versions.version = lambda name: "1.0.0+cpu" if name == "torch" else true(name)
 """
 
 
@@ -176,6 +177,19 @@ def test_another_version_on_a_worker_is_named(
         with pytest.raises(ClusterError, match=complaint), open_cluster(0, address, tls=certs):
             pass
         odd.stop()
+
+
+@pytest.mark.usefixtures("plain")
+def test_another_version_that_joins_a_run_is_named(folder: Path, address: str, certs: str) -> None:
+    """Its tiles would come from other arithmetic: the run stops, and what is done is kept."""
+    with open_cluster(0, address, tls=certs) as client:
+        answers = run_bounded(client, doze, 0.1, range(3000))
+        next(answers)
+        with service([sys.executable, "-c", ODD_WORKER.format(OLD_TORCH), address, certs], folder, "late") as odd:
+            odd.wait_for("joined")
+            with pytest.raises(ClusterError, match=r"worker odd@\S+ runs torch 1\.0\.0, but \S+ is needed"):
+                list(answers)
+            odd.stop()
 
 
 def test_paths_that_a_worker_does_not_share_are_named(folder: Path, certs: str, address: str, tmp_path: Path) -> None:
