@@ -130,6 +130,7 @@ def test_its_scores_on_unseen_scenes_can_be_reproduced(name: str, shared_data: P
         assert scores[score][found] >= least
 
 
+@pytest.mark.slow  # the scores of all test tiles stand in the gate
 @pytest.mark.parametrize("name", [name for name, promise in PROMISES.items() if promise.apart])
 def test_where_labels_are_sound_it_scores_higher(name: str, shared_data: Path) -> None:
     settings, model, promise = settings_of(name, shared_data), find_model(name), PROMISES[name]
