@@ -96,7 +96,7 @@ def probe_network(network: nn.Module, in_channels: int, *, limit: int = 2048) ->
         length = _FIRST_LENGTH
         while True:
             probe = _probe_strips(line, plain, in_channels, length)
-            if probe.dependency is not None and probe.dependency + _jump(network) * probe.stride < length // 2:
+            if probe.dependency is not None and probe.dependency + _leap(network, probe.stride) < length // 2:
                 return probe
             if 2 * length > limit:
                 return Probe(stride=probe.stride, dependency=None)
@@ -193,19 +193,19 @@ def _linearised(network: nn.Module) -> nn.Module:
     return line.requires_grad_(requires_grad=False)
 
 
-def _jump(network: nn.Module) -> int:
-    """Give how far the widest layer looks to one side [px of its level]: no path leaps over more than that."""
-    return max((_span(layer) for layer in network.modules()), default=0)
+def _leap(network: nn.Module, stride: int) -> int:
+    """Give how far the widest layer looks to one side [px]: no path leaps over more than that."""
+    return max((_span(layer, stride) for layer in network.modules()), default=0)
 
 
-def _span(layer: nn.Module) -> int:
-    """Give how far one layer looks [px of its input]."""
-    kernel, dilation, stride = (
+def _span(layer: nn.Module, stride: int) -> int:
+    """Give how far one layer looks [px], whose input's pixels are at most those of the network's coarsest level."""
+    kernel, dilation, step = (
         max(sides) if isinstance(sides, tuple) else sides
-        for sides in (getattr(layer, name, 1) for name in ("kernel_size", "dilation", "stride"))
+        for sides in (getattr(layer, name, 1) or 1 for name in ("kernel_size", "dilation", "stride"))
     )
-    span = (kernel - 1) * dilation
-    return -(-span // stride) if isinstance(layer, nn.ConvTranspose2d) else span
+    span: int = (kernel - 1) * dilation * stride
+    return -(-span // step)  # one that steps over its input is not on the coarsest level; a transposed one looks less
 
 
 def _averaging(pool: nn.MaxPool2d) -> nn.Module:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from segflow.segmentation.networks.surroundings import VIEWS, Surroundings
+
 WIDTHS = (16, 32, 64, 128, 256)  # channels per level; 1.9 million parameters, 7.8 MB
 
 
@@ -29,6 +31,9 @@ class UNet(nn.Module):
     compress
         Whether the network sees asinh of its input: close to the scaling's mean, where forest and
         regrowth differ by few grey values, contrast stays; far from it, on roofs and sand, it shrinks.
+    surroundings
+        Side of the window [blocks of 32 px, odd] against which it sees its input besides, all of it under asinh,
+        see `segflow.segmentation.networks.surroundings`; 0: none. The stride is then at least 32.
     stem
         Blocks of ``stem × stem`` pixels become the channels of one, and the logits are unfolded again
         at the end: the work of a level is saved where objects are several pixels wide, as roads at 1 m are.
@@ -36,12 +41,20 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, classes: int, widths: Sequence[int] = WIDTHS, *, compress: bool = False, stem: int = 1
+        self,
+        in_channels: int,
+        classes: int,
+        widths: Sequence[int] = WIDTHS,
+        *,
+        compress: bool = False,
+        surroundings: int = 0,
+        stem: int = 1,
     ) -> None:
         super().__init__()
-        self.compress = compress
+        self.compress = compress and not surroundings
+        self.surroundings = Surroundings(surroundings) if surroundings else nn.Identity()
         self.fold = nn.PixelUnshuffle(stem) if stem > 1 else nn.Identity()
-        ins = (in_channels * stem**2, *widths)
+        ins = (in_channels * (VIEWS if surroundings else 1) * stem**2, *widths)
         self.down = nn.ModuleList(double_conv(a, b) for a, b in itertools.pairwise(ins))
         self.pool = nn.MaxPool2d(2)
         pairs = list(itertools.pairwise(widths))[::-1]  # (finer, coarser), coarsest pair first
@@ -59,6 +72,7 @@ class UNet(nn.Module):
         """Give logits of the input's height and width."""
         if self.compress:
             x = torch.asinh(x)  # (n, in_channels, h, w); 0, which stands for nodata, stays 0
+        x = self.surroundings(x)  # (n, in_channels or 4 in_channels, h, w)
         x = self.fold(x)  # (n, in_channels stem², h / stem, w / stem); h and w stand for these from here
         skips = []
         for level, block in enumerate(self.down):

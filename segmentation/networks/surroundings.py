@@ -1,0 +1,82 @@
+"""What stands out from its surroundings: the light of a scene taken out of its pixels.
+
+Haze adds to all pixels and brightens the dark ones most; sun and season scale them. What is forest in
+one scene has the grey values of pasture in the next, but in both it is darker than what lies around it,
+and of a colour that haze leaves as it is. So a network sees, beside its input: its colour, which is each
+band against the mean of all; the input above the darkest of the surroundings; and the input in standard
+deviations from their mean.
+
+Surroundings are blocks of 32 px, a window of some blocks around each one's middle, and between the
+middles linear interpolation. They end within a bounded distance, so tiles stay exact.
+
+References
+----------
+Chavez 1988, "An improved dark-object subtraction technique for atmospheric scattering correction of
+multispectral data", Remote Sensing of Environment 24.
+"""
+
+import torch
+from torch import nn
+
+BLOCK = 32  # px
+_GRAIN = 8  # px; side of the means that the darkest is looked for among: a dead pixel is none
+_NOTHING = 1e4  # stands for the darkest where no pixel is valid; no normalised pixel comes near it
+_CALM = 0.2  # added to the deviation, in that of the scaling: noise stays small where nothing stands out
+_FLOOR = 1e-4  # of the variance
+VIEWS = 4  # of the input that a network sees
+
+
+class Surroundings(nn.Module):
+    """(n, c, h, w) → (n, 4 c, h, w): the input, its colour, the input above the darkest around, and its deviations.
+
+    All of it under asinh: close to 0 contrast stays, far from it it shrinks.
+
+    Parameters
+    ----------
+    blocks
+        Side of the window [blocks of 32 px]; odd.
+
+    Raises
+    ------
+    ValueError
+        If `blocks` is even or not positive.
+    """
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__()
+        if blocks < 1 or blocks % 2 == 0:
+            msg = f"surroundings must be an odd number of blocks, got {blocks}"
+            raise ValueError(msg)
+        self.mean = nn.AvgPool2d(BLOCK)
+        self.window = nn.AvgPool2d(blocks, stride=1, padding=blocks // 2)
+        self.grains = nn.AvgPool2d(_GRAIN)
+        self.lightest = nn.MaxPool2d(BLOCK // _GRAIN)
+        self.lightest_around = nn.MaxPool2d(blocks, stride=1, padding=blocks // 2)
+        self.spread = nn.Upsample(scale_factor=BLOCK, mode="bilinear", align_corners=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # (n, c, h, w); h and w multiples of 32; 0 is nodata
+        """Give the four in the precision of the input, at least float32."""
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.float() if x.dtype in {torch.bfloat16, torch.float16} else x
+            valid = (x != 0).any(1, keepdim=True).to(x.dtype)  # (n, 1, h, w)
+            mean, deviation = self._moments(x, valid)  # (n, c, h / 32, w / 32)
+            darkest = self._darkest(x, valid, mean)  # (n, c, h / 32, w / 32)
+            colour = x - x.mean(1, keepdim=True)  # (n, c, h, w); 0 for a single band
+            above = (x - self.spread(darkest)) * valid  # (n, c, h, w)
+            deviations = (x - self.spread(mean)) / self.spread(deviation + _CALM) * valid  # (n, c, h, w)
+            return torch.asinh(torch.cat((x, colour, above, deviations), dim=1))  # (n, 4 c, h, w)
+
+    def _moments(self, x: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give mean and standard deviation of the valid pixels in the window around each block."""
+        share = self.window(self.mean(valid)).clamp_min(1e-6)
+        mean = self.window(self.mean(x)) / share
+        variance = self.window(self.mean(x.square())) / share - mean.square()
+        return mean, (variance.clamp_min(0) + _FLOOR).sqrt()
+
+    def _darkest(self, x: torch.Tensor, valid: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
+        """Give the darkest grain of the window around each block; their mean where there is none."""
+        share = self.grains(valid)  # (n, 1, h / 8, w / 8)
+        grains = self.grains(x) / share.clamp_min(1e-6)  # (n, c, h / 8, w / 8)
+        grains = torch.where(share > 1 / 2, grains, torch.full_like(grains, _NOTHING))
+        darkest = -self.lightest_around(self.lightest(-grains))
+        return torch.where(darkest < _NOTHING, darkest, mean)
