@@ -9,7 +9,7 @@ same number of steps under one schedule, and the three FCNs start from the same 
 differs is the depth at which they score. The third trains them in turn, as the paper does: 16s from
 the weights of 32s, 8s from those of 16s; since 8s has learnt for three times the steps by then, a
 32s that learns as long stands beside it. The fourth trains the KITTI FCN with and without
-augmentation, same seed, three times as long, for what is varied takes longer to learn.
+augmentation, same seed.
 """
 
 import gc

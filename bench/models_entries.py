@@ -42,11 +42,12 @@ IN_TURN = (
 KITTI = {"optimiser": "adam", "weight_decay": 0.0, "learning_rate": 1e-3, "schedule": "constant", "clip": None}
 AUGMENTED = (
     Entry(
-        title="without", network="fcn8s-vgg16-kitti", arguments=NARROW, settings=KITTI | DARK | {"turn": False}, times=3
+        title="without",
+        network="fcn8s-vgg16-kitti",
+        arguments=NARROW,
+        settings=KITTI | DARK | {"turn": False},
     ),
-    Entry(
-        title="with", network="fcn8s-vgg16-kitti", arguments=NARROW, settings=KITTI | LIGHT | {"turn": True}, times=3
-    ),
+    Entry(title="with", network="fcn8s-vgg16-kitti", arguments=NARROW, settings=KITTI | LIGHT | {"turn": True}),
 )
 
 

@@ -39,10 +39,7 @@ def section(chosen: Namespace, results: dict[str, Result], speeds: list[str]) ->
         f"8s ≥ 16s ≥ 32s {orders(results, 'FCN-32s', 'FCN-16s after 32s', 'FCN-8s after 16s')}; with 32s as long, "
         f"8s ≥ 32s {orders(results, 'FCN-32s as long', 'FCN-8s after 16s')}."
     )
-    kitti = (
-        f"KITTI's FCN, {AUGMENTED[0].times * chosen.steps} steps, same seed, without and with augmentation "
-        "(turns, mirrors, light):"
-    )
+    kitti = f"KITTI's FCN, {chosen.steps} steps, same seed, without and with augmentation (turns, mirrors, light):"
     return "\n".join(
         [
             f"Machine: {machine()}; torch {torch.__version__}, {torch.get_num_threads()} threads, float32.",

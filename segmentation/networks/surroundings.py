@@ -7,7 +7,8 @@ band against the mean of all; the input above the darkest of the surroundings; a
 deviations from their mean.
 
 Surroundings are blocks of 32 px, a window of some blocks around each one's middle, and between the
-middles linear interpolation. They end within a bounded distance, so tiles stay exact.
+middles linear interpolation. They end within a bounded distance, so tiles stay exact. Interpolation is
+written out: torch's own rounds otherwise on one thread than on two.
 
 References
 ----------
@@ -17,6 +18,7 @@ multispectral data", Remote Sensing of Environment 24.
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 BLOCK = 32  # px
 _GRAIN = 8  # px; side of the means that the darkest is looked for among: a dead pixel is none
@@ -52,7 +54,6 @@ class Surroundings(nn.Module):
         self.grains = nn.AvgPool2d(_GRAIN)
         self.lightest = nn.MaxPool2d(BLOCK // _GRAIN)
         self.lightest_around = nn.MaxPool2d(blocks, stride=1, padding=blocks // 2)
-        self.spread = nn.Upsample(scale_factor=BLOCK, mode="bilinear", align_corners=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # (n, c, h, w); h and w multiples of 32; 0 is nodata
         """Give the four in the precision of the input, at least float32."""
@@ -62,8 +63,8 @@ class Surroundings(nn.Module):
             mean, deviation = self._moments(x, valid)  # (n, c, h / 32, w / 32)
             darkest = self._darkest(x, valid, mean)  # (n, c, h / 32, w / 32)
             colour = x - x.mean(1, keepdim=True)  # (n, c, h, w); 0 for a single band
-            above = (x - self.spread(darkest)) * valid  # (n, c, h, w)
-            deviations = (x - self.spread(mean)) / self.spread(deviation + _CALM) * valid  # (n, c, h, w)
+            above = (x - spread_blocks(darkest)) * valid  # (n, c, h, w)
+            deviations = (x - spread_blocks(mean)) / spread_blocks(deviation + _CALM) * valid  # (n, c, h, w)
             return torch.asinh(torch.cat((x, colour, above, deviations), dim=1))  # (n, 4 c, h, w)
 
     def _moments(self, x: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -80,3 +81,20 @@ class Surroundings(nn.Module):
         grains = torch.where(share > 1 / 2, grains, torch.full_like(grains, _NOTHING))
         darkest = -self.lightest_around(self.lightest(-grains))
         return torch.where(darkest < _NOTHING, darkest, mean)
+
+
+def spread_blocks(blocks: torch.Tensor) -> torch.Tensor:
+    """Interpolate between the middles of blocks: (n, c, h, w) → (n, c, 32 h, 32 w); the outermost go on to the edge."""
+    return _stretch(_stretch(blocks, -1), -2)
+
+
+def _stretch(x: torch.Tensor, axis: int) -> torch.Tensor:
+    """Interpolate along the last axis, -1, or the one before, -2; what has no weight is not touched, NaN neither."""
+    length, half = x.shape[axis], BLOCK // 2
+    near = (torch.arange(half, dtype=x.dtype, device=x.device) + 0.5) / BLOCK + 0.5  # weight of the block itself
+    near = near if axis == -1 else near[:, None]
+    padded = functional.pad(x, (1, 1, 0, 0) if axis == -1 else (0, 0, 1, 1), mode="replicate")
+    before, here, after = (padded.narrow(axis, start, length).unsqueeze(axis) for start in range(3))
+    back = near.flip(axis)
+    halves = (before * (1 - near) + here * near, here * back + after * (1 - back))
+    return torch.cat(halves, dim=axis).flatten(axis - 1, axis)
