@@ -54,7 +54,14 @@ def read_map(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(
     ("tile", "batch", "workers"),
-    [(256, 4, 0), (512, 1, 0), (512, 4, 0), (1024, 1, 0), (1024, 4, 2), (256, 1, 2)],
+    [
+        (256, 4, 0),
+        (512, 1, 0),
+        pytest.param(512, 4, 0, marks=pytest.mark.slow),  # core and batch of it are in the others
+        pytest.param(1024, 1, 0, marks=pytest.mark.slow),
+        (1024, 4, 2),
+        (256, 1, 2),
+    ],
 )
 def test_tiles_equal_the_whole_scene_bit_for_bit(
     scene: Path, whole: tuple[np.ndarray, np.ndarray], tmp_path: Path, tile: int, batch: int, workers: int

@@ -25,7 +25,7 @@ def test_the_card_of_a_shipped_model_is_complete(tmp_path: Path) -> None:
         "margin 192 px",
         f"{model.spec.metrics['test']['iou']['forest']:.4f}",
         model.spec.licence,
-        "| chips_per_epoch | 80 |",
+        "| chips_per_epoch | 320 |",
     ):
         assert said in text
 
