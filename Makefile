@@ -58,7 +58,7 @@ format: $(READY)
 types: $(READY)
 	rm -rf build/types
 	mkdir -p build/types/segflow
-	ln -s $(addprefix ../../../,$(wildcard src/segflow/*.py) src/segflow/py.typed $(FOLDERS)) build/types/segflow
+	ln -s $(addprefix ../../../,$(wildcard src/segflow/*) $(FOLDERS)) build/types/segflow
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p segflow
 
 bench: $(READY)

@@ -22,10 +22,10 @@ import rasterio.windows
 import torch
 from mosaic_scene import mosaic_scene, parser, scratch
 
-from segflow.flows.models import find_model
-from segflow.io.models import read_model_file
+from segflow.flows.models.lookup import find_model
+from segflow.io.models.packages import read_model_file
+from segflow.segmentation.predict.weights import restore_network
 from segflow.segmentation.spec import ModelSpec
-from segflow.segmentation.weights import restore_network
 
 MODEL = "forest-amazon-s2"
 TILE = 512  # px

@@ -26,16 +26,16 @@ from models_page import section, write_section
 from mosaic_scene import default_data, parser, scratch
 
 from segflow.configs.training import TrainSettings, load_training
-from segflow.flows.labelled import plan_split, read_samples
-from segflow.flows.models import find_model
-from segflow.flows.train import train_model
-from segflow.io.models import read_model_file
-from segflow.segmentation.accuracy_boundary import MatchScores, count_matches
-from segflow.segmentation.engines import TorchEngine
-from segflow.segmentation.metrics import Scores, confusion
-from segflow.segmentation.networks import architectures, build_network
+from segflow.flows.models.lookup import find_model
+from segflow.flows.train.labelled import plan_split, read_samples
+from segflow.flows.train.train import train_model
+from segflow.io.models.packages import read_model_file
+from segflow.segmentation.networks.registry import architectures, build_network
+from segflow.segmentation.predict.engines import TorchEngine
+from segflow.segmentation.predict.weights import restore_network
+from segflow.segmentation.scores.boundary import MatchScores, count_matches
+from segflow.segmentation.scores.metrics import Scores, confusion
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
-from segflow.segmentation.weights import restore_network
 
 SIDE = 500  # px; the paper's "typical image"
 MEGA = 1e6

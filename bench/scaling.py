@@ -29,13 +29,13 @@ import rasterio
 from mosaic_scene import mosaic_scene, parser, scratch
 
 from segflow.configs.run import RunSettings
-from segflow.flows.cluster import open_cluster
-from segflow.flows.infer import map_tiles
-from segflow.flows.plan import plan_run
+from segflow.flows.cluster.opening import open_cluster
 from segflow.flows.progress import Silence
-from segflow.flows.store import open_work
-from segflow.flows.tiles import TileJob, TilesDone, load_engine, predict_tiles
-from segflow.io.journal import Journal
+from segflow.flows.run.infer import map_tiles
+from segflow.flows.run.plan import plan_run
+from segflow.flows.run.store import open_work
+from segflow.flows.run.tiles import TileJob, TilesDone, load_engine, predict_tiles
+from segflow.io.work.journal import Journal
 
 HERE = Path(__file__).parent
 CORE = 256  # px; of tiles that nobody reads

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import dask
 
-from segflow.flows.cluster import LOOPBACK, PortlessScheduler, PortlessWorker, dask_settings
-from segflow.flows.flight import worker_name
-from segflow.flows.tiles import TileJob, TilesDone
+from segflow.flows.cluster.flight import worker_name
+from segflow.flows.cluster.opening import LOOPBACK, PortlessScheduler, PortlessWorker, dask_settings
+from segflow.flows.run.tiles import TileJob, TilesDone
 
 
 @dataclass(frozen=True, slots=True)

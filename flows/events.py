@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from segflow.flows.progress import Progress, Silence, scene_progress
-from segflow.io.event_log import EventLog
+from segflow.io.work.event_log import EventLog
 
 WARNING = "warning: "  # what a note begins with that is one
 

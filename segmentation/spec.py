@@ -103,7 +103,7 @@ class ModelSpec:
         Share of pixels whose class bfloat16 changes, or None where it was not measured.
     temperature
         What logits are divided by before the softmax, so that confidence means accuracy; fitted
-        on validation scenes by `segflow.segmentation.calibration`. 1 for a model without.
+        on validation scenes by `segflow.segmentation.scores.calibration`. 1 for a model without.
     metrics, data, licence, provenance
         Scores and what they were measured on, training data, licence, and how it came to be.
     """

@@ -10,7 +10,7 @@ from affine import Affine
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from segflow.segmentation.vectors.polygons import Block, PolygonTable, polygonise
+from segflow.segmentation.vectors.polygons.pipeline import Block, PolygonTable, polygonise
 from segflow.tiling import Grid, Span, Window
 
 NODATA = 255

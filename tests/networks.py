@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from segflow.segmentation.networks import build_network
+from segflow.segmentation.networks.registry import build_network
 
 _WIDTH = {"width": 1 / 16}
 _FAINT = 0.015

@@ -15,10 +15,11 @@ import pytest
 from fsspec.asyn import sync as fsspec_sync
 from zarr.core.sync import sync as zarr_sync
 
-from segflow.io import canvas_places, object_storage
-from segflow.io.addresses import Address
-from segflow.io.object_storage import request
-from segflow.io.objects import list_objects, read_object
+from segflow.io.storage import client as object_storage
+from segflow.io.storage.addresses import Address
+from segflow.io.storage.client import request
+from segflow.io.storage.objects import list_objects, read_object
+from segflow.io.work import canvas_places
 
 LOOPBACK = "127.0.0.1"
 STARTS_WITHIN = 120  # s; a busy machine takes half a minute

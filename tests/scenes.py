@@ -8,10 +8,10 @@ import torch
 from affine import Affine
 from rasterio.crs import CRS
 
-from segflow.io.models import write_model_file
-from segflow.segmentation.networks import build_network
+from segflow.io.models.packages import write_model_file
+from segflow.segmentation.networks.registry import build_network
+from segflow.segmentation.predict.weights import pack_weights
 from segflow.segmentation.spec import BandSpec, ClassSpec, Geometry, ModelSpec
-from segflow.segmentation.weights import pack_weights
 
 NORTH_UP = Affine(10, 0, 300_000, 0, -10, 9_400_000)
 BANDS = ("red", "green", "blue", "nir", "swir1", "swir2", "b7", "b8", "b9", "b10")

@@ -38,7 +38,7 @@ def test_every_decision_is_listed():
 
 def test_the_readme_shows_no_command_that_is_not_there():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    cli = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "segflow").glob("cli*.py"))
+    cli = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src" / "segflow" / "cli").glob("*.py"))
     shown = set(re.findall(r"^(?:\.venv/bin/)?segflow ([a-z]+)", readme, re.MULTILINE))
 
     assert shown >= {"run", "plan", "verify"}

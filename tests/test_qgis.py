@@ -18,12 +18,12 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from segflow.configs.run import RunSettings
-from segflow.flows.segment import segment_scene
-from segflow.io.geopackage import GeoPackageWriter, VectorLayer
-from segflow.io.models import write_model_file
-from segflow.segmentation.networks import build_network
+from segflow.flows.run.segment import segment_scene
+from segflow.io.models.packages import write_model_file
+from segflow.io.vector.geopackage import GeoPackageWriter, VectorLayer
+from segflow.segmentation.networks.registry import build_network
+from segflow.segmentation.predict.weights import pack_weights
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
-from segflow.segmentation.weights import pack_weights
 from tests.scenes import write_scene
 
 pytestmark = pytest.mark.qgis

@@ -1,6 +1,6 @@
 """Prefect flows around the functions of `segflow.flows`: schedules, retries, history and a screen.
 
-Entry points are modules: ``segflow.flows.scheduled.scene:segment_scene``.
+Entry points are modules: ``segflow.flows.scheduled.segment_scene:segment_scene``.
 
 This package is imported before Prefect wherever segflow starts it, so what Prefect reads from the environment
 when it is imported is set here, and only where the user has not set it.

@@ -13,7 +13,7 @@ from segflow.flows.scheduled.common import LASTING
 from segflow.flows.scheduled.products import show_products
 
 if TYPE_CHECKING:
-    from segflow.flows.batch import SceneOutcome
+    from segflow.flows.many.batch import SceneOutcome
 
 MOST_SHOWN = 20  # scenes of one run that get pictures and tables of their own; all stand in the run's table
 

@@ -26,11 +26,11 @@ from segflow.errors import SettingsError
 from segflow.flows.scheduled import PREFECT_ENVIRONMENT
 
 ENTRYPOINTS = {
-    "segment_scene": "segflow.flows.scheduled.scene.segment_scene",
-    "segment_batch": "segflow.flows.scheduled.batch.segment_batch",
-    "watch_folder": "segflow.flows.scheduled.watch.watch_folder",
-    "train_model": "segflow.flows.scheduled.train.train_model",
-    "retrain_and_segment": "segflow.flows.scheduled.retrain.retrain_and_segment",
+    "segment_scene": "segflow.flows.scheduled.segment_scene.segment_scene",
+    "segment_batch": "segflow.flows.scheduled.segment_batch.segment_batch",
+    "watch_folder": "segflow.flows.scheduled.watch_folder.watch_folder",
+    "train_model": "segflow.flows.scheduled.train_model.train_model",
+    "retrain_and_segment": "segflow.flows.scheduled.retrain_and_segment.retrain_and_segment",
 }
 _GO_TO = "prefect.deployments.steps.set_working_directory"  # else Prefect copies the worker's folder
 _ANCHOR = datetime(2026, 1, 1, tzinfo=UTC)  # intervals count from here; Prefect's own anchor is now, never the same

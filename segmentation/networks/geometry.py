@@ -1,7 +1,8 @@
 """What is known of each architecture: what it is, how far it looks, how many weights it has.
 
 Stride and dependency do not depend on widths, bands or classes. They were measured by
-`segflow.segmentation.probe`, with default arguments, and are measured again by tests/test_architectures.py.
+`segflow.segmentation.probe`, with default arguments, and are measured again by
+tests/segmentation/networks/test_architectures.py.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 
-from segflow.segmentation.networks import build_network
+from segflow.segmentation.networks.registry import build_network
 from segflow.segmentation.probe import Probe
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from segflow.errors import TrainingError
-from segflow.segmentation.metrics import Counts, Scores, confusion
+from segflow.segmentation.scores.metrics import Counts, Scores, confusion
 from segflow.segmentation.spec import NODATA
 from segflow.segmentation.training.chips import Sample
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from segflow.errors import ModelError
+from segflow.segmentation.predict.weights import pack_weights
 from segflow.segmentation.spec import ModelSpec
-from segflow.segmentation.weights import pack_weights
 
 Arrays = Mapping[str, npt.NDArray[np.float32]]
 

@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 from torchgeo.datasets import stack_samples
 
 from segflow.errors import SettingsError
-from segflow.segmentation.devices import choose_device
+from segflow.segmentation.predict.devices import choose_device
 from segflow.segmentation.training.atlas import Atlas, check_samples, count_labels
 from segflow.segmentation.training.checkpoints import (
     BEST,

@@ -18,7 +18,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from segflow.errors import TrainingError
-from segflow.segmentation.metrics import Scores
+from segflow.segmentation.scores.metrics import Scores
 from segflow.segmentation.spec import NODATA
 from segflow.segmentation.training.augment import ChipAugmentation
 from segflow.segmentation.training.chips import Sample

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from segflow.segmentation.metrics import Counts, confusion
+from segflow.segmentation.scores.metrics import Counts, confusion
 from segflow.segmentation.spec import NODATA, BandSpec
 from segflow.segmentation.training.chips import Sample, normalise
 from segflow.tiling import Span, Tile, TileGrid, Window

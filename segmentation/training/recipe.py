@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from torch import nn
 
-from segflow.segmentation.metrics import Scores
+from segflow.segmentation.scores.metrics import Scores
 from segflow.segmentation.spec import BandSpec
 
 ClassWeights = Literal["none", "balanced"] | tuple[float, ...]

@@ -21,17 +21,17 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from segflow.errors import SettingsError
+from segflow.segmentation.vectors.blocks import Block
 from segflow.segmentation.vectors.components import NODATA
 from segflow.segmentation.vectors.lines.bridging import bridge
-from segflow.segmentation.vectors.lines.crossings import join_crossings
 from segflow.segmentation.vectors.lines.ends import straighten
+from segflow.segmentation.vectors.lines.narrow_crossings import join_crossings
 from segflow.segmentation.vectors.lines.pixels import trace_pixels
 from segflow.segmentation.vectors.lines.pruning import join_junctions, prune, without_short
 from segflow.segmentation.vectors.lines.shaping import shape_lines
 from segflow.segmentation.vectors.lines.skeleton import Reach, Skeleton, find_skeleton
 from segflow.segmentation.vectors.lines.table import LineTable, build_lines
 from segflow.segmentation.vectors.lines.windows import cut
-from segflow.segmentation.vectors.tracing import Block
 from segflow.tiling import Grid, TileGrid
 
 __all__ = ["Block", "LineTable", "trace_centrelines"]

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segflow.segmentation.vectors.ragged import ends_of, spread
-from segflow.segmentation.vectors.trails import follow
+from segflow.segmentation.vectors.successor_chains import follow
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segflow.segmentation.vectors.tracing import Block
+from segflow.segmentation.vectors.blocks import Block
 from segflow.tiling import Span, Tile, TileGrid, Window
 
 Raster = NDArray[np.uint8]

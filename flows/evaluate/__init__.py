@@ -1,0 +1,1 @@
+"""`segflow evaluate` and `sample`: how good a map is."""

@@ -1,0 +1,201 @@
+"""The map that is evaluated: its rasters, classes and tiles, whoever made it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from segflow.errors import SceneError, SettingsError
+from segflow.flows.run.item import read_item
+from segflow.flows.run.paths import ProductPaths
+from segflow.io.labels.references import (
+    UNKNOWN,
+    Values,
+    describe_classes,
+    open_classes,
+    read_colours,
+    read_legend,
+)
+from segflow.io.raster.sidecars import LegendEntry
+from segflow.io.scene.scenes import SceneInfo, describe_scene
+from segflow.segmentation.spec import NODATA
+from segflow.tiling import TileGrid
+
+BLOCK = 1024  # px; a multiple of the 64 px cells that areas are measured in
+_END = "_classes"
+_COUNTED = 65_536  # a wider range of values is sorted instead of counted
+# For maps without colours: those of Okabe and Ito, told apart by everybody.
+_COLOURS = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0), (240, 228, 66))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapToEvaluate:
+    """A class raster with what is known of it.
+
+    Attributes
+    ----------
+    name
+        What its evaluation is called after.
+    classes
+        The class raster.
+    confidence
+        Its confidence raster, if there is one.
+    legend
+        Its classes, in the order of their values; empty if nobody says.
+    tile
+        Side of the cores of the tiles it was made in [px], if that is known.
+    """
+
+    name: str
+    classes: SceneInfo
+    confidence: SceneInfo | None
+    legend: tuple[LegendEntry, ...]
+    tile: int | None
+
+    @classmethod
+    def find(cls, path: Path) -> Self:
+        """Find a map by the path of a class raster, or of a folder of products.
+
+        Raises
+        ------
+        SceneError
+            If there is none, or it holds no class values.
+        """
+        if path.is_dir():
+            path = ProductPaths(folder=path.resolve(), name=path.resolve().name).classes
+            if not path.is_file():
+                msg = f"{path.parent} holds no {path.name}: give a class raster, or the folder of one scene, OUT/SCENE"
+                raise SceneError(msg)
+        info = describe_classes(path, "map")
+        folder, name = path.resolve().parent, path.stem.removesuffix(_END)
+        ours = path.stem == folder.name + _END
+        item = read_item(folder) if ours else None
+        percent = path.with_name(f"{name}_confidence.tif")
+        known = percent != path and percent.is_file()
+        return cls(
+            name=name,
+            classes=info,
+            confidence=_confidence(percent, info) if known else None,
+            legend=read_legend(folder) if ours else (),
+            tile=item.tiles.core if item else None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassTable:
+    """Turns values of rasters into the numbers that classes are counted under.
+
+    Attributes
+    ----------
+    legend
+        The classes; the first is counted under 0, and so on.
+    mapping
+        Class value by entry of the reference, where they differ; 255 ignores.
+    """
+
+    legend: tuple[LegendEntry, ...]
+    mapping: Mapping[str, int]
+
+    @property
+    def names(self) -> dict[str, int]:
+        """Class value by name."""
+        return {entry.name: entry.value for entry in self.legend}
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """Values of the classes."""
+        return tuple(entry.value for entry in self.legend)
+
+    def number(self, raw: Values, role: str, *, mapped: bool) -> npt.NDArray[np.uint8]:
+        """Give the numbers of values; 255 for what is unknown or 255 itself.
+
+        Raises
+        ------
+        SceneError
+            If a value is no class.
+        """
+        numbers = {value: index for index, value in enumerate(self.values)} | {UNKNOWN: NODATA, NODATA: NODATA}
+        found = distinct(raw)
+        meant = [self.mapping.get(str(value), value) if mapped else value for value in found]
+        strange = [str(value) for value, mean in zip(found, meant, strict=True) if mean not in numbers]
+        if strange:
+            classes = ", ".join(f"{entry.value} ({entry.name})" for entry in self.legend)
+            msg = (
+                f"{role} holds {', '.join(strange[:8])}, but the classes of the map are {classes}: "
+                f"say what is meant with --class-value {strange[0]}={self.values[0]} (255 ignores)"
+            )
+            raise SceneError(msg)
+        labels = np.full(raw.shape, NODATA, np.uint8)
+        for value, mean in zip(found, meant, strict=True):
+            labels[raw == value] = numbers[mean]
+        return labels
+
+
+def parse_class_values(given: list[str]) -> dict[str, int]:
+    """Give the class value of each entry from ``ENTRY=VALUE`` words.
+
+    Raises
+    ------
+    SettingsError
+        If a word is not of that form, or its value is out of range.
+    """
+    values = {}
+    for word in given:
+        entry, _, value = word.rpartition("=")
+        if not entry or not value.strip().isdigit() or int(value) > NODATA:
+            msg = f"--class-value {word!r} must read ENTRY=VALUE with a value from 0 to {NODATA}, as in water=2"
+            raise SettingsError(msg)
+        values[entry.strip()] = int(value)
+    return values
+
+
+def legend_of(values: set[int], info: SceneInfo) -> tuple[LegendEntry, ...]:
+    """Make a legend for a map that brings none: names by value, colours from its colour table.
+
+    Raises
+    ------
+    SceneError
+        If there are values that no class raster can hold.
+    """
+    wrong = [value for value in sorted(values) if not 0 <= value < NODATA]
+    if wrong:
+        shown = ", ".join(map(str, wrong[:8]))
+        msg = f"map {info.path} holds {shown}, but class values go from 0 to {NODATA - 1}: choose a class map"
+        raise SceneError(msg)
+    colours = read_colours(info)
+    return tuple(
+        LegendEntry(value=value, name=f"class {value}", rgb=colours.get(value, _COLOURS[index % len(_COLOURS)]))
+        for index, value in enumerate(sorted(values))
+    )
+
+
+def distinct(raw: Values) -> list[int]:
+    """Give the values that occur, in their order; counting is ten times as fast as the sort of `numpy.unique`."""
+    if not raw.size:
+        return []
+    low, high = int(raw.min()), int(raw.max())
+    if high - low > _COUNTED:
+        found: list[int] = np.unique(raw).tolist()
+        return found
+    held: list[int] = (np.flatnonzero(np.bincount((raw - low).ravel())) + low).tolist()
+    return held
+
+
+def values_in(info: SceneInfo) -> set[int]:
+    """Give the values that occur in a class raster, 255 aside."""
+    found: set[int] = set()
+    with open_classes(info) as raster:
+        for tile in TileGrid(height=info.grid.height, width=info.grid.width, core=BLOCK, margin=0, stride=1):
+            found |= set(distinct(raster.read(tile.core)))
+    return found - {UNKNOWN, NODATA}
+
+
+def _confidence(path: Path, classes: SceneInfo) -> SceneInfo:
+    info = describe_scene(path)
+    if info.grid.shape != classes.grid.shape or info.dtype != "uint8":
+        msg = f"confidence raster {path} does not belong to {classes.path}: move one of them"
+        raise SceneError(msg)
+    return info

@@ -1,0 +1,1 @@
+"""`segflow model`: models found by name, described, imported and exported."""

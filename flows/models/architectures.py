@@ -1,0 +1,97 @@
+"""What networks there are: their size, how far they look and what tiles of them are worth."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from segflow.errors import ModelError
+from segflow.segmentation.networks.geometry import KNOWN, count_parameters
+from segflow.segmentation.networks.presets import presets
+from segflow.segmentation.networks.registry import architectures
+from segflow.segmentation.probe import guarantee_for
+from segflow.segmentation.spec import Guarantee
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchitectureInfo:
+    """One network of the registry, with its default arguments.
+
+    Attributes
+    ----------
+    name, about
+        What settings call it, and what it is.
+    parameters
+        Number of weights, fixed ones too.
+    stride, dependency, margin
+        Total downsampling, how far a prediction looks, and the margin that covers it [px]; measured.
+    guarantee
+        What tiles with that margin promise.
+    presets
+        Names that stand for it and a side of chips.
+    """
+
+    name: str
+    about: str
+    parameters: int
+    stride: int
+    dependency: int | None
+    margin: int
+    guarantee: Guarantee
+    presets: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, object]:
+        """Give the fields for JSON."""
+        return {**asdict(self), "presets": list(self.presets)}
+
+
+def describe_architectures(
+    names: Sequence[str] | None = None, *, classes: int = 2, in_channels: int = 3
+) -> list[ArchitectureInfo]:
+    """Describe networks by name, or all of them.
+
+    Parameters
+    ----------
+    names
+        Which; None: all.
+    classes, in_channels
+        Number of classes and bands, on which the number of weights depends.
+
+    Raises
+    ------
+    ModelError
+        If a name is unknown.
+    """
+    chosen = architectures() if names is None else tuple(names)
+    unknown = [name for name in chosen if name not in KNOWN]
+    if unknown:
+        msg = f"network {unknown[0]!r} is unknown: choose one of {', '.join(architectures())}"
+        raise ModelError(msg)
+    return [_describe(name, classes, in_channels) for name in chosen]
+
+
+def architectures_text(infos: Sequence[ArchitectureInfo]) -> str:
+    """Give a table to read, one line per network, and the presets below."""
+    lines = [f"{'network':18} {'weights':>11} {'stride':>6} {'looks':>6} {'margin':>6}  guarantee  what it is"]
+    for info in infos:
+        looks = "∞" if info.dependency is None else str(info.dependency)
+        lines.append(
+            f"{info.name:18} {info.parameters:>11,} {info.stride:>6} {looks:>6} {info.margin:>6}  "
+            f"{info.guarantee:9}  {info.about}"
+        )
+    named = [name for info in infos for name in info.presets]
+    lines += ["", f"presets, NETWORK-CHIP: {', '.join(named)}"] if named else []
+    return "\n".join(lines)
+
+
+def _describe(name: str, classes: int, in_channels: int) -> ArchitectureInfo:
+    known = KNOWN[name]
+    margin, guarantee = guarantee_for(known.probe)
+    return ArchitectureInfo(
+        name=name,
+        about=known.about,
+        parameters=count_parameters(name, {}, in_channels=in_channels, classes=classes),
+        stride=known.probe.stride,
+        dependency=known.probe.dependency,
+        margin=margin,
+        guarantee=guarantee,
+        presets=tuple(label for label, preset in presets().items() if preset.architecture == name),
+    )

@@ -1,0 +1,1 @@
+"""`segflow project`: from a folder of images and labels to a training."""

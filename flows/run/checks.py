@@ -1,0 +1,67 @@
+"""Whether scene, model and settings fit each other."""
+
+from pathlib import Path
+
+from segflow.configs.run import RunSettings
+from segflow.errors import SceneMismatchError, SettingsError
+from segflow.io.scene.scenes import SceneInfo
+from segflow.segmentation.spec import ModelSpec
+
+
+def check_scene(scene: SceneInfo, ground: float | None, spec: ModelSpec) -> None:
+    """Check that the scene's pixels are what the model was trained on.
+
+    Raises
+    ------
+    SceneMismatchError
+        If data type or ground sampling distance differ.
+    """
+    name = Path(scene.path).name
+    if scene.dtype != spec.dtype:
+        msg = (
+            f"{name} has {scene.dtype} pixels, but model {spec.name} needs {spec.dtype}: "
+            "convert it or choose another model"
+        )
+        raise SceneMismatchError(msg)
+    low, high = spec.gsd_range
+    if ground is not None and not low <= ground <= high:
+        msg = (
+            f"{name} has a ground sampling distance of {ground:.4g} m, but model {spec.name} needs "
+            f"{low:g} to {high:g} m: read it at {spec.gsd:g} m with --resample, or choose another model"
+        )
+        raise SceneMismatchError(msg)
+
+
+def check_classes(settings: RunSettings, spec: ModelSpec) -> None:
+    """Check that the classes to vectorise are classes of the model.
+
+    Raises
+    ------
+    SettingsError
+        If one is not.
+    """
+    known = [entry.name for entry in spec.classes]
+    for name in settings.classes or ():
+        if name not in known:
+            msg = f"class {name!r} is not a class of model {spec.name}: choose from {', '.join(known)}"
+            raise SettingsError(msg)
+
+
+def is_exact(spec: ModelSpec, margin: int) -> bool:
+    """Tell whether tiles with this margin give the whole-scene pass."""
+    return spec.dependency is not None and margin >= spec.dependency
+
+
+def find_warnings(scene: SceneInfo, spec: ModelSpec, margin: int) -> list[str]:
+    """Give what the user should know though it stops nothing."""
+    name = Path(scene.path).name
+    found = []
+    if scene.grid.crs is None:
+        found.append(f"{name} has no CRS: resolution is not checked, areas are not given, products have no CRS either")
+    if not is_exact(spec, margin):
+        reach = "has no bound" if spec.dependency is None else f"is {spec.dependency} px"
+        found.append(
+            f"margin {margin} px does not cover the dependency of model {spec.name}, which {reach}: "
+            "the map may depend on the tiling"
+        )
+    return found

@@ -1,0 +1,169 @@
+"""The record of a finished run: what the STAC item says about itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
+
+from segflow.errors import OutputError
+from segflow.flows.run.paths import ProductPaths
+from segflow.io.storage.addresses import Address, Place
+from segflow.io.work.records import file_sizes, read_json
+from segflow.tiling import TileGrid
+
+_FILE = "file://"
+RECORD = "segflow:run"  # property of the item that holds the record
+_SHA256 = "1220"  # multihash: the function's number and the digest's length
+_PLAIN = ("key", "settings", "scene", "sidecars", "remote", "model", "model_digest", "device", "precision")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRecord:
+    """What a finished run was made of and what it made.
+
+    Attributes
+    ----------
+    key
+        Key of the run: all that decides a pixel.
+    settings
+        Digest of what else decides the products.
+    scene, bands, sidecars, remote
+        The scene (relative to the products' folder, or an address) and how it was opened.
+    model, model_digest
+        Name of a shipped model or path of another, and the digest of its file.
+    device, precision
+        How the network ran.
+    tiles
+        The tiling.
+    damaged
+        Tiles that were left empty because they could not be read.
+    files
+        (SHA-256, size in bytes) of every product, by name; empty before the item is written.
+    products
+        Where the products lie.
+    parts
+        Of a mosaic: all its files in their order, as `scene` names the first.
+    resample
+        Whether the scene was read at the model's ground sampling distance.
+    """
+
+    key: str
+    settings: str
+    scene: str
+    bands: tuple[int, ...]
+    sidecars: bool
+    remote: bool
+    model: str
+    model_digest: str
+    device: str
+    precision: str
+    tiles: TileGrid
+    damaged: tuple[int, ...]
+    files: dict[str, tuple[str, int]]
+    products: ProductPaths
+    parts: tuple[str, ...] = ()
+    resample: bool = False
+
+    @property
+    def scene_path(self) -> str:
+        """Where the scene lies, or its address."""
+        return self.inputs[0]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Where what the scene was made of lies, or its address: one path, or the files of a mosaic."""
+        return tuple(self._place(href) for href in self.parts or (self.scene,))
+
+    def _place(self, href: str) -> str:
+        if href.startswith(_FILE):  # of products that lie elsewhere
+            return unquote(urlsplit(href).path)
+        return href if "://" in href else str((self.products.folder / href).resolve())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every product is there in its full size; `segflow verify` reads them too."""
+        sizes = file_sizes(self.products.place)
+        return all(sizes.get(name) == size for name, (_, size) in self.files.items())
+
+    def as_properties(self) -> dict[str, Any]:
+        """Give the record as a property of the item."""
+        tiles = self.tiles
+        return {
+            **{name: getattr(self, name) for name in _PLAIN},
+            "bands": list(self.bands),
+            "shape": [tiles.height, tiles.width],
+            "core": tiles.core,
+            "margin": tiles.margin,
+            "stride": tiles.stride,
+            "damaged_tiles": list(self.damaged),
+            "parts": list(self.parts),
+            "resample": self.resample,
+        }
+
+    @classmethod
+    def of(cls, folder: Place, item: dict[str, Any]) -> Self:
+        """Read the record and the digests of the products from an item."""
+        properties = item["properties"][RECORD]
+        assets = item["assets"].values()
+        files = {
+            unquote(asset["href"].removeprefix("./")): (
+                asset["file:checksum"].removeprefix(_SHA256),
+                asset["file:size"],
+            )
+            for asset in assets
+        }
+        height, width = properties["shape"]
+        sizes = {name: properties[name] for name in ("core", "margin", "stride")}
+        plain = {name: properties[name] for name in _PLAIN}
+        return cls(
+            **plain,
+            files=files,
+            bands=tuple(properties["bands"]),
+            damaged=tuple(properties["damaged_tiles"]),
+            tiles=TileGrid(height=height, width=width, **sizes),
+            products=_products(folder),
+            parts=tuple(properties.get("parts", ())),
+            resample=bool(properties.get("resample", False)),
+        )
+
+
+def read_item(folder: Place) -> ItemRecord | None:
+    """Give the record of the finished run in a folder or below an address; None where there is none.
+
+    Raises
+    ------
+    OutputError
+        If there is an item that is not one of ours, or the store does not answer.
+    """
+    path = folder / f"{folder.name}.json"
+    content = read_json(path)
+    if content is None:
+        return None
+    try:
+        return ItemRecord.of(folder, content)
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"{path} is not an item that this segflow wrote ({error!r}): move it or choose another output folder"
+        raise OutputError(msg) from error
+
+
+def find_item(folder: Place) -> ItemRecord:
+    """Give the record of the finished run in a folder or below an address.
+
+    Raises
+    ------
+    OutputError
+        If there is none.
+    """
+    place = folder if isinstance(folder, Address) else folder.resolve()
+    record = read_item(place)
+    if record is None:
+        msg = f"{folder} holds no finished run: needs the item {place.name}.json; run the scene first"
+        raise OutputError(msg)
+    return record
+
+
+def _products(place: Place) -> ProductPaths:
+    """Give the products at a place; those on object storage have no folder here, only names."""
+    if isinstance(place, Address):
+        return ProductPaths(folder=Path(place.name), name=place.name, address=place)
+    return ProductPaths(folder=place, name=place.name)

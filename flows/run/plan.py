@@ -1,0 +1,207 @@
+"""The plan of a run: everything that can be known, and everything that can fail, before the first forward pass."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from segflow.configs.run import TILE_STEP, RunSettings
+from segflow.errors import SettingsError
+from segflow.flows.models.lookup import ModelRef, find_model
+from segflow.flows.run.checks import check_classes, check_scene, find_warnings, is_exact
+from segflow.flows.run.paths import ProductPaths, product_paths, work_folder
+from segflow.io.inputs.band_files import BandChoice
+from segflow.io.inputs.kinds import ScenePath, describe_input
+from segflow.io.scene.bands import select_bands
+from segflow.io.scene.ground import gsd
+from segflow.io.scene.identity import input_identity
+from segflow.io.scene.scenes import SceneInfo
+from segflow.segmentation.predict.devices import choose_device
+from segflow.segmentation.spec import ModelSpec
+from segflow.tiling import TileGrid
+
+FORMAT = 1  # of work folders and products; raised when the same inputs would give other bytes
+LARGEST_CORE = 2048  # px; larger tiles save less than 5 % of the work and quadruple the memory
+MEMORY_SHARE = 0.5  # of the memory that is free may go into forward passes
+BYTES_PER_PIXEL = 600  # of a read; the U-Net was measured to take 440 at first and 570 once its heap has settled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """One scene, one model, one tiling, one place for the products.
+
+    Attributes
+    ----------
+    scene, bands
+        The scene and the numbers of the bands that the model gets, in its order.
+    scene_digest
+        ``sha256:…`` of the scene's content.
+    inputs
+        Absolute paths or addresses of what was given: one, or the files of a mosaic in their order.
+    ground
+        Ground sampling distance at the scene's centre [m]; None without a CRS.
+    model
+        The model.
+    tiles
+        Cores, reads, margin.
+    settings
+        What the user asked for.
+    key
+        Digest of all that decides the value of a pixel; runs with one key share their work.
+    warnings
+        What the user should know though it stops nothing.
+    """
+
+    scene: SceneInfo
+    bands: tuple[int, ...]
+    scene_digest: str
+    inputs: tuple[str, ...]
+    ground: float | None
+    model: ModelRef
+    tiles: TileGrid
+    settings: RunSettings
+    key: str
+    warnings: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the scene: as given, else its own: that of its file, its folder or its STAC item."""
+        return self.settings.name or self.scene.name
+
+    @property
+    def products(self) -> ProductPaths:
+        """Where the products go."""
+        return product_paths(self.settings, self.name)
+
+    @property
+    def work(self) -> Path:
+        """Where the work in progress lies."""
+        return work_folder(self.settings) / self.key
+
+    @property
+    def exact(self) -> bool:
+        """Whether the map equals one whole-scene forward pass."""
+        return is_exact(self.model.spec, self.tiles.margin)
+
+
+def plan_run(path: ScenePath | Sequence[ScenePath], settings: RunSettings, *, remember: bool = True) -> RunPlan:
+    """Check scene, model and settings against each other and plan the run.
+
+    Parameters
+    ----------
+    path
+        A GeoTIFF, a VRT, a folder of bands, a STAC item; several GeoTIFFs are the parts of one scene.
+    settings
+        What to do with it.
+    remember
+        Whether the digest of the scene may be kept in the output folder, so that the next
+        run need not read the whole scene for it.
+
+    Raises
+    ------
+    SegflowError
+        The first thing that would keep the run from succeeding.
+    """
+    several = not isinstance(path, str | os.PathLike) and len(path) > 1
+    if several and not settings.name:
+        msg = "a mosaic is called after none of its files: give it a name with --name"
+        raise SettingsError(msg)
+    model = find_model(settings.model)
+    choice = BandChoice(wanted=tuple(band.name for band in model.spec.bands), chosen=settings.bands)
+    scene = describe_input(
+        path,
+        choice,
+        gsd=model.spec.gsd if settings.resample else None,
+        sidecars=settings.sidecars,
+        remote=settings.allow_remote,
+    )
+    bands = select_bands(scene, choice.wanted, choice.chosen)
+    ground = gsd(scene.grid)
+    check_scene(scene, ground, model.spec)
+    check_classes(settings, model.spec)
+    tiles = tile_scene(scene.grid.shape, model.spec, settings)
+    device = settings.device if settings.scheduler else choose_device(settings.device).type
+    digest = input_identity(
+        scene,
+        sidecars=settings.sidecars,
+        remote=settings.allow_remote,
+        cache=work_folder(settings) / "scenes.json" if remember else None,
+    )
+    return RunPlan(
+        scene=scene,
+        bands=bands,
+        scene_digest=digest,
+        inputs=tuple(part.path for part in scene.stacks[0]) if several else (scene.path,),
+        ground=ground,
+        model=model,
+        tiles=tiles,
+        settings=settings,
+        key=run_key(digest, scene, bands, model, tiles, device, settings),
+        warnings=tuple(find_warnings(scene, model.spec, tiles.margin)),
+    )
+
+
+def tile_scene(shape: tuple[int, int], spec: ModelSpec, settings: RunSettings) -> TileGrid:
+    """Give the tiling of a scene: as asked, else by the model and the memory there is.
+
+    Raises
+    ------
+    SettingsError
+        If the core that was asked for is not a multiple of the model's stride.
+    """
+    margin = spec.margin if settings.margin is None else settings.margin
+    core = settings.tile or _default_core(shape, spec, margin, max(1, settings.workers))
+    if core % spec.stride:
+        msg = f"tile {core} px is not a multiple of the stride {spec.stride} px of model {spec.name}"
+        raise SettingsError(msg)
+    return TileGrid(height=shape[0], width=shape[1], core=core, margin=margin, stride=spec.stride)
+
+
+def run_key(  # the inputs that decide a pixel, each by name
+    scene_digest: str,
+    scene: SceneInfo,
+    bands: tuple[int, ...],
+    model: ModelRef,
+    tiles: TileGrid,
+    device: str,
+    settings: RunSettings,
+) -> str:
+    """Give the digest of all that decides the value of a pixel.
+
+    The tiling is part of it only where the map depends on the tiling.
+    """
+    exact = is_exact(model.spec, tiles.margin)
+    parts = {
+        "format": FORMAT,
+        "scene": scene_digest,
+        "name": settings.name or scene.name,
+        "bands": bands,
+        "model": model.digest,
+        "device": device,
+        "precision": settings.precision,
+        "probabilities": settings.probabilities,
+        "sidecars": settings.sidecars,
+        "tiling": None if exact else [tiles.core, tiles.margin],
+        **({} if scene.native is None else {"resampled": scene.grid.shape}),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def forward_memory(tiles: TileGrid, batch: int = 1) -> int:
+    """Estimate the memory of one forward pass [bytes]."""
+    height, width = tiles.read_shape
+    return height * width * BYTES_PER_PIXEL * batch
+
+
+def _default_core(shape: tuple[int, int], spec: ModelSpec, margin: int, workers: int) -> int:
+    """Give the largest core whose forward pass fits, no larger than the scene needs."""
+    budget = psutil.virtual_memory().available * MEMORY_SHARE / workers
+    core = min(spec.core, LARGEST_CORE)
+    while core > TILE_STEP and (core + 2 * margin) ** 2 * BYTES_PER_PIXEL > budget:
+        core //= 2
+    needed = -(-max(shape) // TILE_STEP) * TILE_STEP
+    return max(TILE_STEP, min(core // TILE_STEP * TILE_STEP, needed))

@@ -1,0 +1,157 @@
+"""What the report of a run says: the map in numbers, and where every choice came from.
+
+It holds no timings and no date of its own, so that equal runs give equal bytes.
+"""
+
+from pathlib import Path
+
+from segflow import __version__
+from segflow.flows.run.plan import RunPlan
+from segflow.flows.run.rasters import RastersDone
+from segflow.flows.run.vectors import MapContents
+from segflow.io.pages.map import ClassShare, ReportContent, ReportFile, ReportSection, area_text, write_report
+from segflow.io.work.records import file_size
+from segflow.segmentation.spec import NODATA
+
+TITLES = {
+    "_classes.tif": "Class of every pixel (COG)",
+    "_confidence.tif": "Probability of that class (COG)",
+    "_probabilities.tif": "Probability of every class (COG)",
+    ".gpkg": "Classes as polygons (GeoPackage)",
+    ".json": "STAC item",
+}  # of products by the end of their names; sidecars need no line
+
+
+def write_scene_report(plan: RunPlan, rasters: RastersDone, contents: MapContents, products: tuple[str, ...]) -> None:
+    """Write the report of a run.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    write_report(
+        plan.products.report,
+        report_content(plan, rasters, contents, products),
+        classes=plan.products.classes,
+        scene=None if rasters.damaged else plan.scene,
+        sidecars=plan.settings.sidecars,
+        remote=plan.settings.allow_remote,
+    )
+
+
+def report_content(
+    plan: RunPlan, rasters: RastersDone, contents: MapContents, products: tuple[str, ...]
+) -> ReportContent:
+    """Give all that the report says in words and numbers."""
+    spec = plan.model.spec
+    names = " and ".join(entry.name for entry in spec.classes)
+    return ReportContent(
+        title=plan.name,
+        summary=f"{names}, mapped by {spec.name} {spec.version}",
+        grid=plan.scene.grid,
+        gsd=plan.ground,
+        classes=_shares(plan, contents),
+        nodata=contents.summary.count(NODATA),
+        notes=(*plan.warnings, *_damage(plan, rasters)),
+        sections=(_scene_facts(plan), _model_facts(plan), _run_facts(plan), *_moved_facts(plan, contents)),
+        files=_files(plan, products),
+        footer=f"segflow {__version__}, run {plan.key}",
+    )
+
+
+def _shares(plan: RunPlan, contents: MapContents) -> tuple[ClassShare, ...]:
+    summary = contents.summary
+    return tuple(
+        ClassShare(
+            name=entry.name,
+            rgb=entry.rgb,
+            confidence=tuple(int(count) for count in summary.pixels[entry.value]),
+            area_m2=None if plan.scene.grid.crs is None else float(summary.area[entry.value]),
+            objects=contents.objects.get(entry.value),
+        )
+        for entry in plan.model.spec.classes
+    )
+
+
+def _damage(plan: RunPlan, rasters: RastersDone) -> tuple[str, ...]:
+    if not rasters.damaged:
+        return ()
+    numbers = ", ".join(str(index) for index in sorted(rasters.damaged))
+    return (f"{len(rasters.damaged)} of {len(plan.tiles)} tiles could not be read and are left empty: {numbers}",)
+
+
+def _scene_facts(plan: RunPlan) -> ReportSection:
+    scene = plan.scene
+    facts = [
+        ("File", Path(scene.path).name + (f" and {len(plan.inputs) - 1} more" if len(plan.inputs) > 1 else "")),
+        ("Shape", f"{scene.grid.height} × {scene.grid.width} px{_native(plan)}"),
+        ("Resolution", "unknown" if plan.ground is None else f"{plan.ground:.4g} m"),
+        ("Bands", ", ".join(map(str, plan.bands))),
+        ("Data type", scene.dtype),
+        ("Acquired", scene.acquired or "unknown"),
+        ("Content", plan.scene_digest),
+    ]
+    return ReportSection(title="Scene", facts=tuple(facts))
+
+
+def _native(plan: RunPlan) -> str:
+    """Say what a resampled scene was before."""
+    native = plan.scene.native
+    return "" if native is None else f", resampled from {native.height} × {native.width} px"
+
+
+def _model_facts(plan: RunPlan) -> ReportSection:
+    spec = plan.model.spec
+    reach = "no bound" if spec.dependency is None else f"{spec.dependency} px"
+    facts = [
+        ("Name", f"{spec.name} {spec.version}"),
+        ("Network", spec.architecture),
+        ("Bands", ", ".join(band.name for band in spec.bands)),
+        ("Resolution", f"{spec.gsd:g} m, accepts {spec.gsd_range[0]:g} to {spec.gsd_range[1]:g} m"),
+        ("Dependency", reach),
+        ("Trained on", spec.data or "unknown"),
+        ("Licence", spec.licence or "unknown"),
+        ("Content", plan.model.digest),
+    ]
+    return ReportSection(title="Model", facts=tuple(facts))
+
+
+def _run_facts(plan: RunPlan) -> ReportSection:
+    tiles, settings = plan.tiles, plan.settings
+    promise = "equals one pass over the whole scene" if plan.exact else "may depend on the tiling"
+    facts = [
+        ("Tiles", f"{len(tiles)} of {tiles.core} px, margin {tiles.margin} px, stride {tiles.stride} px"),
+        ("The map", promise),
+        ("Precision", settings.precision),
+        ("Smallest polygon", f"{settings.min_area:g} m²" if settings.min_area else "one pixel"),
+        ("Simplified by", f"{settings.simplify:g} px" if settings.simplify else "nothing"),
+        ("Run", plan.key),
+    ]
+    return ReportSection(title="Run", facts=tuple(facts))
+
+
+def list_moves(plan: RunPlan, contents: MapContents) -> tuple[tuple[str, str], ...]:
+    """Give from which class to which small objects and holes moved in the vectors, and how much."""
+    names = {entry.value: entry.name for entry in plan.model.spec.classes}
+    return tuple(
+        (f"{names[move.source]} → {names[move.target]}", f"{move.pixels:,} px, {area_text(move.area_m2)}")
+        for move in contents.moved
+    )
+
+
+def _moved_facts(plan: RunPlan, contents: MapContents) -> tuple[ReportSection, ...]:
+    """Say what small objects moved, if they were to move; the rasters stay as they were predicted."""
+    if not (plan.settings.min_area or plan.settings.min_hole):
+        return ()
+    facts = list_moves(plan, contents) or (("Nothing", "no object or hole was small enough"),)
+    return (ReportSection(title="Moved in the vectors", facts=facts),)
+
+
+def _files(plan: RunPlan, products: tuple[str, ...]) -> tuple[ReportFile, ...]:
+    return tuple(
+        ReportFile(name=name, title=title, size=file_size(plan.products.folder / name))
+        for name in products
+        for end, title in TITLES.items()
+        if name == plan.name + end
+    )

@@ -1,0 +1,193 @@
+"""`segflow verify`: products are what the item says, and tiles left no trace."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from segflow.errors import OutputError
+from segflow.flows.models.lookup import find_model
+from segflow.flows.run.item import ItemRecord, find_item
+from segflow.flows.run.paths import ProductPaths
+from segflow.flows.run.tiles import load_engine
+from segflow.io.inputs.band_files import BandChoice
+from segflow.io.inputs.kinds import describe_input
+from segflow.io.raster.maps import open_map
+from segflow.io.scene.scenes import Scene, open_scene
+from segflow.io.storage.addresses import Address, Place, place_of
+from segflow.io.storage.files import sha256_file
+from segflow.io.storage.objects import fetch_object, sha256_object
+from segflow.segmentation.predict.engines import TorchEngine
+from segflow.tiling import Span, Tile, TileGrid, Window
+
+SEAM_WINDOW = 256  # px; side of the windows that are predicted again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What was checked and what was found.
+
+    Attributes
+    ----------
+    folder
+        Folder of the products.
+    sound_files, broken_files
+        Names of files that are what the item says, and problems of those that are not.
+    seam_windows, seam_pixels, differing
+        Windows and pixels that were predicted again in one piece, and how many pixels of
+        the class or the confidence raster differ from that.
+    """
+
+    folder: str
+    sound_files: tuple[str, ...]
+    broken_files: tuple[str, ...]
+    seam_windows: int
+    seam_pixels: int
+    differing: int
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing was found wrong."""
+        return not self.broken_files and not self.differing
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the result as plain values for JSON."""
+        return {"sound": self.sound, **asdict(self)}
+
+    def describe(self) -> str:
+        """Give the result as lines to read."""
+        lines = [f"✓ {name}" for name in self.sound_files] + [f"✗ {problem}" for problem in self.broken_files]
+        if self.seam_windows:
+            mark = "✗" if self.differing else "✓"
+            lines.append(
+                f"{mark} {self.differing} of {self.seam_pixels} pixels differ from a pass in one piece "
+                f"({self.seam_windows} windows across tile borders)"
+            )
+        return "\n".join(lines)
+
+
+def verify_products(folder: Place | str, *, seams: int = 0, seed: int = 0) -> Verification:
+    """Check the products of one scene.
+
+    Parameters
+    ----------
+    folder
+        Folder of the products, with the STAC item, or its address on object storage.
+    seams
+        Number of random windows across tile borders to predict again in one piece;
+        needs the scene and the model where they were.
+    seed
+        Of the random windows.
+
+    Raises
+    ------
+    SettingsError
+        If it is an address of another kind.
+    OutputError
+        If there is no finished run in the folder, or the store does not answer.
+    """
+    place = place_of(folder) if isinstance(folder, str) else folder
+    item = find_item(place)
+    sound: list[str] = []
+    broken: list[str] = []
+    for name, (digest, _) in item.files.items():
+        problem = _problem(place / name, digest)
+        (broken if problem else sound).append(problem or name)
+    differing = pixels = count = 0
+    if seams and not broken:
+        windows = seam_windows(item.tiles, seams, seed)
+        count = len(windows)
+        pixels = sum(window.size for window in windows)
+        differing = _count_differences(item, windows)
+    return Verification(
+        folder=str(folder),
+        sound_files=tuple(sound),
+        broken_files=tuple(broken),
+        seam_windows=count,
+        seam_pixels=pixels,
+        differing=differing,
+    )
+
+
+def seam_windows(tiles: TileGrid, count: int, seed: int) -> list[Window]:
+    """Choose random windows, each on a border between tiles where there is one."""
+    choose = random.Random(seed)  # noqa: S311  # a sample, not a secret
+    return [
+        Window(_across(choose, tiles.height, tiles.core), _across(choose, tiles.width, tiles.core))
+        for _ in range(count)
+    ]
+
+
+def _across(choose: random.Random, length: int, core: int) -> Span:
+    """Choose a span of `SEAM_WINDOW` pixels that holds a border between cores, if there is one."""
+    size = min(SEAM_WINDOW, length)
+    borders = range(core, length, core)
+    start = choose.choice(borders) - choose.randint(1, size - 1) if borders else choose.randint(0, length - size)
+    start = max(0, min(start, length - size))
+    return Span(start, start + size)
+
+
+def _problem(path: Place, digest: str) -> str:
+    found = _sha256(path)
+    if found is None:
+        return f"{path.name} is missing: run again with --overwrite"
+    return "" if found == digest else f"{path.name} was changed (sha256 {found[:12]}…, the item says {digest[:12]}…)"
+
+
+def _sha256(path: Place) -> str | None:
+    if isinstance(path, Address):
+        return sha256_object(path)
+    return sha256_file(path) if path.is_file() else None
+
+
+@contextmanager
+def _rasters(paths: ProductPaths) -> Iterator[ProductPaths]:
+    """Give products whose class and confidence rasters lie here, brought from object storage where they lie there."""
+    if paths.address is None:
+        yield paths
+        return
+    with TemporaryDirectory(prefix="segflow-verify-") as folder:
+        here = replace(paths, folder=Path(folder))
+        for path in (here.classes, here.confidence):
+            fetch_object(paths.address / path.name, path)
+        yield here
+
+
+def _count_differences(item: ItemRecord, windows: list[Window]) -> int:
+    model = find_model(item.model)
+    if model.digest != item.model_digest:
+        msg = f"model {item.model} is not the one that made these products: seams cannot be checked"
+        raise OutputError(msg)
+    described = describe_input(
+        item.inputs,
+        BandChoice(wanted=tuple(band.name for band in model.spec.bands), chosen=item.bands),
+        gsd=model.spec.gsd if item.resample else None,
+        sidecars=item.sidecars,
+        remote=item.remote,
+    )
+    engine = load_engine(model.path, model.digest, item.device, item.precision, None, False)  # noqa: FBT003
+    with (
+        _rasters(item.products) as products,
+        open_scene(described, item.bands, sidecars=item.sidecars, remote=item.remote) as scene,
+        open_map(products.classes) as classes,
+        open_map(products.confidence) as confidence,
+    ):
+        differing = 0
+        truth = replace(item.tiles, margin=max(item.tiles.margin, model.spec.dependency or model.spec.margin))
+        for window in windows:
+            labels, percent = _predict(engine, scene, truth.around(window))
+            changed = (labels != classes.read(window)) | (percent != confidence.read(window))
+            differing += int(np.count_nonzero(changed))
+    return differing
+
+
+def _predict(engine: TorchEngine, scene: Scene, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
+    pixels, valid = scene.read_window(tile.read)
+    prediction = engine.predict(pixels[None], valid[None])
+    core = tile.core_in_read.slices
+    return prediction.labels[0][core], prediction.confidence[0][core]

@@ -1,0 +1,1 @@
+"""`segflow demo` and `doctor`: the first commands on a new machine."""

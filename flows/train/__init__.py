@@ -1,0 +1,1 @@
+"""`segflow train` and `monitor`: labelled scenes to one model file."""

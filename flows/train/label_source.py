@@ -1,0 +1,124 @@
+"""The labels of a scene, wherever the settings say they are: in a folder of rasters or vector files, or in one file."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from segflow.configs.training import TrainSettings
+from segflow.errors import SceneError, TrainingError
+from segflow.io.labels.polygons import IGNORE, LabelPolygons, read_label_polygons
+from segflow.io.labels.rasters import LabelRaster, open_label_raster
+from segflow.io.scene.scenes import describe_scene
+from segflow.io.vector.source import LabelsElsewhereError, open_source
+from segflow.tiling import Grid, Span, Window
+
+SceneLabels = LabelPolygons | LabelRaster
+
+_RASTERS = (".tif", ".tiff", ".TIF", ".TIFF")
+_VECTORS = (".gpkg", ".shp", ".geojson", ".json", ".fgb")
+_SIDE = 1024  # px; of the windows that labels are counted in
+
+
+def find_scenes(settings: TrainSettings) -> dict[str, Path]:
+    """Give the scenes that the settings name, by name, sorted.
+
+    Raises
+    ------
+    SceneError
+        If there are none, or two of one name.
+    """
+    folder = Path(settings.data)
+    paths = sorted(folder.glob(settings.scenes))
+    if not paths:
+        msg = f"{folder / settings.scenes} matches no scene: set `data` to the folder of the training data"
+        raise SceneError(msg)
+    found: dict[str, Path] = {}
+    for path in paths:
+        if path.stem in found:
+            msg = f"{found[path.stem]} and {path} have one name: rename one, scenes are told apart by their names"
+            raise SceneError(msg)
+        found[path.stem] = path
+    return found
+
+
+def open_labels(scene: Path, grid: Grid, settings: TrainSettings) -> SceneLabels | None:
+    """Give the labels of a scene, still to be burnt or read; None if it has none.
+
+    Raises
+    ------
+    SceneError
+        If they cannot be read or do not fit; `LabelsElsewhereError` if the scene lies outside all polygons.
+    TrainingError
+        If they are polygons and no field is named that says their class.
+    """
+    path = _find_labels(scene, settings)
+    if path is None:
+        return None
+    values = [entry.value for entry in settings.classes]
+    if path.endswith(_RASTERS):
+        return open_label_raster(path, grid, values, _raster_mapping(settings.class_values, path))
+    if settings.class_field is None:
+        fields = ", ".join(open_source(path).fields)
+        msg = f"labels {path} are polygons, so `class_field` must say which class each one is, one of: {fields}"
+        raise TrainingError(msg)
+    labels = read_label_polygons(
+        path,
+        grid,
+        field=settings.class_field,
+        values=settings.class_values,
+        names={entry.name: entry.value for entry in settings.classes},
+        background=settings.background,
+    )
+    return labels if len(labels.values) or settings.background != IGNORE else None
+
+
+def find_labels(scene: Path, settings: TrainSettings) -> SceneLabels | None:
+    """Give the labels of a scene as `open_labels` does, None too where all polygons lie elsewhere."""
+    try:
+        return open_labels(scene, describe_scene(scene).grid, settings)
+    except LabelsElsewhereError:
+        return None
+
+
+def label_notes(found: Iterable[SceneLabels], settings: TrainSettings) -> tuple[str, ...]:
+    """Say what the entries of the class field mean, what was repaired, and what looks wrong, a line each."""
+    polygons = [labels for labels in found if isinstance(labels, LabelPolygons)]
+    names = {entry.value: entry.name for entry in settings.classes} | {IGNORE: "ignored"}
+    mapping = {text: value for labels in polygons for text, value in labels.mapping.items()}
+    repaired, dropped = sum(entry.repaired for entry in polygons), sum(entry.dropped for entry in polygons)
+    notes = [f"labels: {text!r} is {value} ({names[value]})" for text, value in sorted(mapping.items())]
+    if repaired or dropped:
+        notes.append(f"labels: {repaired:,} invalid polygons were repaired, {dropped:,} that enclose nothing left out")
+    return (*notes, *dict.fromkeys(f"labels: {note}" for labels in polygons for note in labels.notes))
+
+
+def cut_windows(window: Window, side: int = _SIDE) -> Iterator[Window]:
+    """Give windows of at most `side` × `side` px that partition a window."""
+    for top in range(window.rows.start, window.rows.stop, side):
+        rows = Span(top, min(top + side, window.rows.stop))
+        for left in range(window.cols.start, window.cols.stop, side):
+            yield Window(rows, Span(left, min(left + side, window.cols.stop)))
+
+
+def _find_labels(scene: Path, settings: TrainSettings) -> str | None:
+    """Give the file with the labels of a scene, None if a folder has none for it.
+
+    Raises
+    ------
+    SceneError
+        If neither folder nor file is there.
+    """
+    source = Path(settings.data) / settings.labels
+    if not source.is_dir():
+        return str(source)
+    names = [scene.name, *(scene.stem + suffix for suffix in (*_RASTERS, *_VECTORS))]
+    found = [source / name for name in names if (source / name).is_file()]
+    return str(found[0]) if found else None
+
+
+def _raster_mapping(values: Mapping[str | int, int], path: str) -> dict[int, int]:
+    """Give what the values of a label raster mean."""
+    try:
+        return {int(key): value for key, value in values.items()}
+    except ValueError as error:
+        msg = f"labels {path} are a raster, so class_values must map numbers, got {', '.join(map(str, values))}"
+        raise TrainingError(msg) from error

@@ -1,0 +1,1 @@
+"""`segflow vectorize` and the vector stage of a run: finished rasters to vector files."""

@@ -1,0 +1,104 @@
+"""Scenes whose bands lie in files of their own: a folder of GeoTIFFs, or assets of a STAC item.
+
+Bands are chosen by name before any file is opened, so that files that no model asks for
+(other resolutions, quality flags, other types) need not agree with those that it does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from segflow.errors import SceneMismatchError
+from segflow.io.inputs.mosaics import check_dtypes_agree, disagreement, place_on
+from segflow.io.scene.bands import BandList, select_bands
+from segflow.io.scene.info import Band, Part, SceneInfo
+from segflow.io.scene.limits import SceneLimits
+from segflow.io.scene.scenes import describe_scene
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandFile:
+    """Where a band may be read.
+
+    Attributes
+    ----------
+    path
+        The GeoTIFF, or its address.
+    number
+        Number of the band in it.
+    names
+        What the band is called, the best name first, in lower case.
+    """
+
+    path: str
+    number: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BandChoice:
+    """Which bands a model wants.
+
+    Attributes
+    ----------
+    wanted
+        Their names, in the model's order.
+    chosen
+        What the user said instead, by name or by number in the list of bands; None: nothing.
+    """
+
+    wanted: tuple[str, ...]
+    chosen: tuple[int | str, ...] | None = None
+
+
+def describe_band_files(
+    path: str,
+    files: Sequence[BandFile],
+    choice: BandChoice,
+    *,
+    limits: SceneLimits,
+    sidecars: bool,
+    remote: bool,
+) -> SceneInfo:
+    """Give files that hold bands as one scene; of those that are not wanted only the names.
+
+    Raises
+    ------
+    SceneError
+        If a wanted file cannot be opened.
+    SceneMismatchError
+        If a band is not there, or two of the wanted files differ in grid or type; both are named.
+    """
+    bands = tuple(
+        Band(number=number, name=file.names[0], nodata=None, described=True, aliases=file.names[1:])
+        for number, file in enumerate(files, start=1)
+    )
+    numbers = select_bands(BandList(path=path, bands=bands), choice.wanted, choice.chosen)
+    infos = {
+        files[number - 1].path: describe_scene(files[number - 1].path, limits=limits, sidecars=sidecars, remote=remote)
+        for number in dict.fromkeys(numbers)
+    }
+    first = next(iter(infos.values()))
+    for info in infos.values():
+        _check_same_grid(first, info)
+    stacks = tuple((_part(files, number, infos),) for number in dict.fromkeys(numbers))
+    return replace(first, path=path, bands=bands, alpha=None, has_mask=False, stacks=stacks)
+
+
+def _part(files: Sequence[BandFile], number: int, infos: dict[str, SceneInfo]) -> Part:
+    file = files[number - 1]
+    info = infos[file.path]
+    if not 1 <= file.number <= info.band_count:
+        msg = f"{file.path} has no band {file.number} to be {file.names[0]}, it has {info.band_count}: check the scene"
+        raise SceneMismatchError(msg)
+    window = info.grid.window
+    return Part(path=info.path, bands=(number,), numbers=(file.number,), nodata=(None,), source=window, place=window)
+
+
+def _check_same_grid(first: SceneInfo, other: SceneInfo) -> None:
+    """Check that the bands of a scene lie pixel on pixel."""
+    check_dtypes_agree(first, other)
+    if first.grid.shape != other.grid.shape:
+        shapes = [f"{info.grid.height} × {info.grid.width} px" for info in (first, other)]
+        raise disagreement(first, other, "shapes", *shapes)
+    if place_on(first, other) != first.grid.window:
+        raise disagreement(first, other, "places", str(first.grid.bounds), str(other.grid.bounds))

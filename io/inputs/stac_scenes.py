@@ -1,0 +1,144 @@
+"""A STAC item as a scene: its bands lie in assets, named by eo:bands (STAC 1.0) or bands (STAC 1.1).
+
+References
+----------
+STAC specification 1.1.0, "Bands"; Electro-Optical extension 1.1.0, "Common Band Names".
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
+from urllib.request import urlopen
+
+from segflow.errors import SceneError
+from segflow.io.inputs.band_files import BandChoice, BandFile, describe_band_files
+from segflow.io.inputs.band_names import other_names
+from segflow.io.scene.info import SceneInfo
+from segflow.io.scene.limits import SceneLimits
+from segflow.io.scene.sources import check_source, is_remote
+
+MAX_BYTES = 16 * 2**20  # of an item; genuine ones have some 100 kB
+PATIENCE = 30  # s for a server's answer
+_DATA = {"data", "reflectance"}  # roles of assets whose pixels are measurements
+
+
+def describe_item(path: str, choice: BandChoice, *, limits: SceneLimits, sidecars: bool, remote: bool) -> SceneInfo:
+    """Give a STAC item with band assets as one scene, called as the item is.
+
+    Parameters
+    ----------
+    path
+        The item, a file or with `remote` an address; its assets may lie on the network only with `remote`, too.
+
+    Raises
+    ------
+    SceneError
+        If the item or a wanted asset cannot be read, or it has no GeoTIFFs with named bands.
+    SceneMismatchError
+        If a wanted band is not there or is there twice, or the assets of wanted bands do not fit each other.
+    """
+    place = check_source(path, sidecars=False, remote=remote)
+    item = read_item(place)
+    files = list(_band_files(item, place))
+    if not files:
+        msg = f"{path} has no GeoTIFF assets whose bands are named (eo:bands or bands): give the GeoTIFFs themselves"
+        raise SceneError(msg)
+    scene = describe_band_files(place, files, choice, limits=limits, sidecars=sidecars, remote=remote)
+    title = str(item.get("id", "")).replace("/", "_").replace("\\", "_").strip(". ")
+    return replace(scene, title=title or None, acquired=_acquired(item) or scene.acquired)
+
+
+def read_item(place: str) -> dict[str, Any]:
+    """Give the JSON of a STAC item.
+
+    Raises
+    ------
+    SceneError
+        If it cannot be read within bounds of size and time, or is no STAC item.
+    """
+    try:
+        item = json.loads(_read_bytes(place))
+    except (ValueError, RecursionError) as error:
+        msg = f"{place} is not valid JSON ({error}): give a GeoTIFF or a STAC item"
+        raise SceneError(msg) from error
+    if not isinstance(item, dict) or item.get("type") != "Feature" or not isinstance(item.get("assets"), dict):
+        msg = f"{place} is no STAC item (a Feature with assets): give a GeoTIFF or a STAC item"
+        raise SceneError(msg)
+    return item
+
+
+def _read_bytes(place: str) -> bytes:
+    try:
+        if not is_remote(place):
+            with Path(place).open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+        elif place.startswith(("http://", "https://")):
+            with urlopen(place, timeout=PATIENCE) as answer:  # noqa: S310 - http or https
+                content = answer.read(MAX_BYTES + 1)
+        else:
+            msg = f"{place} cannot be read as a STAC item: give its https:// address or download it"
+            raise SceneError(msg)
+    except (OSError, ValueError, HTTPException) as error:
+        if isinstance(error, SceneError):
+            raise
+        msg = f"{place} cannot be read ({' '.join(str(error).split())}): check the path or address and the network"
+        raise SceneError(msg) from error
+    if len(content) > MAX_BYTES:
+        msg = f"{place} is larger than {MAX_BYTES:,} bytes, which no STAC item is: check the path"
+        raise SceneError(msg)
+    return content
+
+
+def _band_files(item: Mapping[str, Any], place: str) -> Iterator[BandFile]:
+    for key, asset in item["assets"].items():
+        if not isinstance(asset, dict) or not _is_data(asset):
+            continue
+        bands = asset.get("bands") or asset.get("eo:bands") or []
+        if not isinstance(bands, list):
+            continue
+        path = _resolve(str(asset.get("href", "")), place)
+        if not bands and _DATA & set(asset.get("roles") or ()):
+            bands = [{}]
+        for number, band in enumerate(bands, start=1):
+            names = _names(band if isinstance(band, dict) else {}, key if len(bands) == 1 else None)
+            if names:
+                yield BandFile(path=path, number=number, names=names)
+
+
+def _is_data(asset: Mapping[str, Any]) -> bool:
+    """Tell whether an asset is a GeoTIFF of measurements, and no picture of them."""
+    media, href = str(asset.get("type", "")).lower(), urlsplit(str(asset.get("href", ""))).path.lower()
+    roles = asset.get("roles") or []
+    tiff = "tiff" in media if media else href.endswith((".tif", ".tiff"))
+    return tiff and (not roles or bool(_DATA & set(map(str, roles))))
+
+
+def _names(band: Mapping[str, Any], key: str | None) -> tuple[str, ...]:
+    """Give what a band is called: its common name first, then its own, then its asset's."""
+    given = [band.get("eo:common_name"), band.get("common_name"), band.get("name"), key]
+    names = [str(name).strip().lower() for name in given if name]
+    return tuple(dict.fromkeys([*names, *(other for name in names for other in other_names(name))]))
+
+
+def _resolve(href: str, place: str) -> str:
+    """Give where an asset lies, seen from its item; a file asset of a remote item stays on that server."""
+    if is_remote(href):
+        return href
+    if is_remote(place):
+        return urljoin(place, href)
+    return str(Path(place).parent / unquote(href)) if href else place
+
+
+def _acquired(item: Mapping[str, Any]) -> str | None:
+    """Give an item's time as ISO 8601 in UTC to the second."""
+    properties = item.get("properties")
+    text = properties.get("datetime") if isinstance(properties, dict) else None
+    try:
+        return datetime.fromisoformat(str(text)).strftime("%Y-%m-%dT%H:%M:%SZ") if text else None
+    except ValueError:
+        return None

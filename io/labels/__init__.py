@@ -1,0 +1,1 @@
+"""Labels and reference points on the grid of a scene or map."""

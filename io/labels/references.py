@@ -1,0 +1,183 @@
+"""Class rasters of any tool, as map or as reference: whole numbers, window by window, on one grid."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window as RasterioWindow
+
+from segflow.errors import SceneError
+from segflow.io.labels.rasters import same_grid
+from segflow.io.raster.sidecars import LegendEntry
+from segflow.io.scene.gdal import DRIVER, gdal_env, ignore_missing_georeference, scene_errors
+from segflow.io.scene.scenes import Scene, SceneInfo, describe_scene, open_scene
+from segflow.io.work.records import read_json
+from segflow.tiling import Grid, Window
+
+Values = npt.NDArray[np.int64]  # (height, width); -1 without data
+
+UNKNOWN = -1
+_DAMAGED = "the file is damaged or cut short, copy or download it again"
+
+
+class ValueReader(Protocol):
+    """Reads values of a class raster."""
+
+    def read(self, window: Window) -> Values:
+        """Give the values in a window of the map's grid: (height, width) array, -1 without data."""
+
+
+class ClassRaster:
+    """A class raster on its own grid."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    def read(self, window: Window) -> Values:
+        """Give the values in a window; see `ValueReader`."""
+        pixels, valid = self._scene.read_window(window)
+        return np.where(valid, pixels[0].astype(np.int64), UNKNOWN)
+
+
+class WarpedRaster:
+    """A class raster brought onto another grid: every pixel takes the value of the nearest one."""
+
+    def __init__(self, dataset: Any, path: str) -> None:  # noqa: ANN401  # rasterio has no types
+        self._dataset, self._path = dataset, path
+
+    def read(self, window: Window) -> Values:
+        """Give the values in a window; see `ValueReader`."""
+        rows, cols = window.rows, window.cols
+        box = RasterioWindow(cols.start, rows.start, len(cols), len(rows))
+        with gdal_env(), scene_errors(self._path, "reading", _DAMAGED):
+            pixels, alpha = self._dataset.read([1, self._dataset.count], window=box)
+        return np.where(alpha != 0, pixels.astype(np.int64), UNKNOWN)
+
+
+def describe_classes(path: str | os.PathLike[str], role: str) -> SceneInfo:
+    """Give what a class raster says about itself.
+
+    Raises
+    ------
+    SceneError
+        If it cannot be opened, or does not hold one band of whole numbers.
+    """
+    info = describe_scene(path)
+    if len(info.bands) != 1:
+        msg = f"{role} {path} has {len(info.bands)} bands, but needs one of class values: choose the right file"
+        raise SceneError(msg)
+    if np.dtype(info.dtype).kind not in "iu":
+        msg = (
+            f"{role} {path} holds {info.dtype}, but class values are whole numbers: convert it, or choose the class map"
+        )
+        raise SceneError(msg)
+    return info
+
+
+@contextmanager
+def open_classes(info: SceneInfo) -> Iterator[ClassRaster]:
+    """Open a class raster on its own grid."""
+    with open_scene(info.path, (info.bands[0].number,)) as scene:
+        yield ClassRaster(scene)
+
+
+@contextmanager
+def open_reference(path: str | os.PathLike[str], grid: Grid, *, resample: bool) -> Iterator[ValueReader]:
+    """Open a reference raster for reading on the grid of the map.
+
+    Raises
+    ------
+    SceneError
+        If it cannot be opened, holds no class values, or lies on another grid and may not be resampled.
+    """
+    info = describe_classes(path, "reference")
+    if same_grid(info.grid, grid):
+        with open_classes(info) as raster:
+            yield raster
+        return
+    if not resample:
+        msg = (
+            f"reference {path} lies on another grid ({describe_grid(info.grid)}) than the map ({describe_grid(grid)}): "
+            "warp it, or add --resample-reference nearest"
+        )
+        raise SceneError(msg)
+    if info.grid.crs is None or grid.crs is None:
+        msg = f"reference {path} cannot be resampled, because it or the map has no CRS: set both"
+        raise SceneError(msg)
+    with ExitStack() as stack, scene_errors(info.path, "opening", _DAMAGED):
+        ignore_missing_georeference()
+        with gdal_env():
+            dataset = stack.enter_context(rasterio.open(info.path, driver=DRIVER, sharing=False))
+            warped = stack.enter_context(_warp(dataset, grid))
+        yield WarpedRaster(warped, info.path)
+
+
+def read_legend(folder: Path) -> tuple[LegendEntry, ...]:
+    """Give the classes that the STAC item of a product folder names; none without an item."""
+    item = read_json(folder / f"{folder.name}.json")
+    try:
+        entries = item["assets"]["classes"]["classification:classes"] if item else []
+        return tuple(
+            LegendEntry(
+                value=int(entry["value"]),
+                name=str(entry.get("title", entry["name"])),
+                rgb=_rgb(entry.get("color_hint", "808080")),
+            )
+            for entry in entries
+            if not entry.get("nodata")
+        )
+    except (KeyError, TypeError, ValueError):
+        return ()
+
+
+def read_colours(info: SceneInfo) -> dict[int, tuple[int, int, int]]:
+    """Give the colour table of a class raster; empty without one."""
+    ignore_missing_georeference()
+    with (
+        gdal_env(),
+        scene_errors(info.path, "opening", _DAMAGED),
+        rasterio.open(info.path, driver=DRIVER, sharing=False) as dataset,
+    ):
+        try:
+            table = dataset.colormap(info.bands[0].number)
+        except ValueError:  # rasterio's word for: it has none
+            return {}
+    return {int(value): (int(r), int(g), int(b)) for value, (r, g, b, _) in table.items()}
+
+
+def describe_grid(grid: Grid) -> str:
+    """Give a grid in a few words: its size, corner, pixels and CRS."""
+    a, b, c, d, e, f = tuple(grid.transform)[:6]
+    name = "no CRS" if grid.crs is None else _crs_name(grid.crs)
+    turned = f", turned by {b:g}, {d:g}" if b or d else ""
+    return f"{grid.width} × {grid.height} px from x {c:.10g}, y {f:.10g}, pixel {a:g} × {e:g}{turned}, {name}"
+
+
+def _warp(dataset: Any, grid: Grid) -> WarpedVRT:  # noqa: ANN401
+    return WarpedVRT(
+        dataset,
+        crs=CRS.from_wkt(grid.crs),
+        transform=grid.transform,
+        width=grid.width,
+        height=grid.height,
+        resampling=Resampling.nearest,
+        add_alpha=True,
+    )
+
+
+def _crs_name(wkt: str) -> str:
+    code = CRS.from_wkt(wkt).to_authority()
+    return ":".join(code) if code else wkt.split('"')[1]
+
+
+def _rgb(digits: str) -> tuple[int, int, int]:
+    r, g, b = bytes.fromhex(digits)
+    return r, g, b

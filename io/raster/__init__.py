@@ -1,0 +1,1 @@
+"""Rasters out and class rasters of any tool in, with the sidecars that GIS read."""

@@ -1,0 +1,139 @@
+"""Read finished maps back: class and confidence rasters, block by block."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as RasterioWindow
+
+from segflow.errors import DamagedError
+from segflow.io.scene.gdal import gdal_env
+from segflow.tiling import Grid, TileGrid, Window
+
+NODATA = 255  # in maps
+BLOCK = 1024  # px; side of the blocks that maps are read in, a multiple of the COG block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapBlock:
+    """A part of a map.
+
+    Attributes
+    ----------
+    window
+        Its place in the map.
+    labels, confidence
+        (height, width) uint8 arrays; 255 where there is no data.
+    """
+
+    window: Window
+    labels: np.ndarray
+    confidence: np.ndarray
+
+
+def read_blocks(classes: Path, confidence: Path, grid: Grid, block: int = BLOCK) -> Iterator[MapBlock]:
+    """Read a class raster and its confidence raster in row-major blocks.
+
+    Raises
+    ------
+    DamagedError
+        If a raster cannot be read.
+    """
+    with open_map(classes) as labels, open_map(confidence) as percent:
+        for tile in TileGrid(height=grid.height, width=grid.width, core=block, margin=0, stride=1):
+            yield MapBlock(window=tile.core, labels=labels.read(tile.core), confidence=percent.read(tile.core))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MapFiles:
+    """Where a map lies, for whoever reads it, in this process or another.
+
+    Attributes
+    ----------
+    classes, confidence
+        Its rasters; a map without confidences has None.
+    grid
+        Their grid.
+    codes
+        ``(value, code)`` of the values in the class raster, in order; all others are nodata.
+        Empty where the values are the classes, and 255 nodata.
+    """
+
+    classes: Path
+    confidence: Path | None
+    grid: Grid
+    codes: tuple[tuple[int, int], ...] = ()
+
+    def windows(self, block: int = BLOCK) -> Iterator[Window]:
+        """Give the blocks to read the map in, in row-major order."""
+        for tile in TileGrid(height=self.grid.height, width=self.grid.width, core=block, margin=0, stride=1):
+            yield tile.core
+
+
+class MapPair:
+    """The open rasters of a map."""
+
+    def __init__(self, files: MapFiles) -> None:
+        self._files = files
+        self._stack = ExitStack()
+        self._classes = self._stack.enter_context(open_map(files.classes))
+        self._confidence = self._stack.enter_context(open_map(files.confidence)) if files.confidence else None
+
+    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Give classes and confidences of a window, (height, width) uint8 arrays; 255 for nodata, 0 for unknown."""
+        labels = self.read_values(window)
+        if self._files.codes:
+            values = np.array([value for value, _ in self._files.codes])
+            codes = np.array([code for _, code in self._files.codes], np.uint8)
+            at = np.minimum(np.searchsorted(values, labels), len(values) - 1)
+            labels = np.where(values[at] == labels, codes[at], np.uint8(NODATA))
+        if self._confidence is None:
+            return labels, np.zeros(window.shape, np.uint8)
+        return labels, self._confidence.read(window)
+
+    def read_values(self, window: Window) -> np.ndarray:
+        """Give the pixels of the class raster as they are: (height, width) array."""
+        return self._classes.read(window)
+
+
+@dataclass(frozen=True, slots=True)
+class MapReader:
+    """An open single-band raster of ours."""
+
+    dataset: rasterio.DatasetReader
+    path: Path
+
+    def read(self, window: Window) -> np.ndarray:
+        """Give the pixels of a window: (height, width) uint8 array."""
+        rows, cols = window.rows, window.cols
+        box = RasterioWindow(cols.start, rows.start, len(cols), len(rows))
+        try:
+            with gdal_env():  # for this read alone: readers that take turns may not nest their environments
+                pixels: np.ndarray = self.dataset.read(1, window=box)
+        except RasterioError as error:
+            msg = f"{self.path} cannot be read ({error}): delete it and run again"
+            raise DamagedError(msg) from error
+        return pixels
+
+
+@contextmanager
+def open_map(path: Path) -> Iterator[MapReader]:
+    """Open a raster of ours for reading.
+
+    Raises
+    ------
+    DamagedError
+        If it cannot be opened.
+    """
+    try:
+        with gdal_env():
+            dataset = rasterio.open(path, driver="GTiff")
+    except RasterioError as error:
+        msg = f"{path} cannot be opened ({error}): delete it and run again"
+        raise DamagedError(msg) from error
+    with dataset:
+        yield MapReader(dataset, path)

@@ -1,0 +1,116 @@
+"""What GIS read beside a raster: `.aux.xml` (GDAL's names and table of values) and `.qml` (QGIS's legend)."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from segflow.io.raster.maps import open_map
+from segflow.io.raster.styles import confidence_qml, palette_qml
+from segflow.io.storage.files import write_text
+
+Rgb = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegendEntry:
+    """One class as the legend shows it.
+
+    Attributes
+    ----------
+    value
+        Its value in the raster.
+    name
+        Its name.
+    rgb
+        Its colour: (red, green, blue), each 0–255.
+    """
+
+    value: int
+    name: str
+    rgb: Rgb
+
+
+# Numbers of GDAL's enumerations in a raster attribute table: field types and usages (gdal.h: GDALRATFieldType, …Usage).
+_INTEGER, _STRING = "0", "2"
+_COLUMNS = (
+    ("Value", _INTEGER, "5"),  # GFU_MinMax
+    ("Class", _STRING, "2"),  # GFU_Name
+    ("Red", _INTEGER, "6"),
+    ("Green", _INTEGER, "7"),
+    ("Blue", _INTEGER, "8"),
+)
+_THEMATIC = "thematic"
+
+
+def write_class_sidecars(raster: str | os.PathLike[str], legend: Sequence[LegendEntry]) -> None:
+    """Write the `.aux.xml` and the `.qml` of a class raster.
+
+    Parameters
+    ----------
+    raster
+        Path of the raster, whose sidecars lie beside it.
+    legend
+        Its classes.
+
+    Raises
+    ------
+    OutputError
+        If a sidecar cannot be written.
+    """
+    write_text(aux_path(raster), class_aux(legend))
+    write_text(qml_path(raster), palette_qml([(entry.value, entry.name, entry.rgb) for entry in legend]))
+
+
+def write_confidence_sidecars(raster: str | os.PathLike[str]) -> None:
+    """Write the `.qml` of a confidence raster: a ramp from 0 to 100 %.
+
+    QGIS multiplies pixels by the raster's scale before it colours them, so the ramp does too.
+
+    Parameters
+    ----------
+    raster
+        Path of the finished raster.
+
+    Raises
+    ------
+    OutputError
+        If the sidecar cannot be written.
+    DamagedError
+        If the raster cannot be read.
+    """
+    with open_map(Path(raster)) as reader:
+        scale = reader.dataset.scales[0]
+    write_text(qml_path(raster), confidence_qml(scale))
+
+
+def aux_path(raster: str | os.PathLike[str]) -> Path:
+    """Give where GDAL looks for a raster's `.aux.xml`."""
+    return Path(raster).with_name(f"{Path(raster).name}.aux.xml")
+
+
+def qml_path(raster: str | os.PathLike[str]) -> Path:
+    """Give where QGIS looks for a raster's `.qml`."""
+    return Path(raster).with_suffix(".qml")
+
+
+def class_aux(legend: Sequence[LegendEntry]) -> str:
+    """Give the `.aux.xml` of a class raster: category names by value, and a raster attribute table."""
+    root = ET.Element("PAMDataset")
+    band = ET.SubElement(root, "PAMRasterBand", {"band": "1"})
+    names = {entry.value: entry.name for entry in legend}
+    categories = ET.SubElement(band, "CategoryNames")
+    for value in range(max(names, default=-1) + 1):  # names count from 0; a value without a class has an empty one
+        ET.SubElement(categories, "Category").text = names.get(value, "")
+    table = ET.SubElement(band, "GDALRasterAttributeTable", {"tableType": _THEMATIC})
+    for index, (name, kind, usage) in enumerate(_COLUMNS):
+        column = ET.SubElement(table, "FieldDefn", {"index": str(index)})
+        for tag, text in (("Name", name), ("Type", kind), ("Usage", usage)):
+            ET.SubElement(column, tag).text = text
+    for index, entry in enumerate(legend):
+        row = ET.SubElement(table, "Row", {"index": str(index)})
+        for cell in (entry.value, entry.name, *entry.rgb):
+            ET.SubElement(row, "F").text = str(cell)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode") + "\n"

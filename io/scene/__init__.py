@@ -1,0 +1,1 @@
+"""Scenes in: what a raster declares about itself, and its pixels window by window with their validity."""

@@ -1,0 +1,96 @@
+"""GDAL as segflow uses it: one environment, one place where its errors become ours."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import rasterio
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.session import DummySession
+
+from segflow.errors import SceneError, SegflowError
+from segflow.io.storage.addresses import SCHEME
+from segflow.io.storage.client import gdal_options
+
+DRIVER = "GTiff"  # a text file named .tif may be a VRT or WMS description that reads other files or the network
+
+# What a server may cost before it counts as broken; variables of the same names say otherwise.
+_PATIENCE = {
+    "GDAL_HTTP_CONNECTTIMEOUT": "10",  # s
+    "GDAL_HTTP_TIMEOUT": "60",  # s for one answer
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",  # bytes/s; below this for so long, an answer has stalled
+    "GDAL_HTTP_LOW_SPEED_TIME": "20",  # s
+    "GDAL_HTTP_MAX_RETRY": "3",
+    "GDAL_HTTP_RETRY_DELAY": "1",  # s
+}
+
+# Metadata accessors raise CPLE errors, which are no RasterioIOError; odd text and numbers in tags raise the builtins.
+_GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError)
+
+
+def gdal_env(*, sidecars: bool = False, remote: bool = False) -> rasterio.Env:
+    """Give the GDAL environment in which scenes are opened and read; enter it in every thread.
+
+    Parameters
+    ----------
+    sidecars
+        Let GDAL look for files beside the scene (`.ovr`, `.msk`, `.aux.xml`, world files).
+    remote
+        Let GDAL read from the network.
+    """
+    options: dict[str, Any] = {
+        "GDAL_CACHEMAX": 64,  # MB for all datasets of the process; GDAL's own choice is 5 % of the memory
+        "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE" if sidecars else "EMPTY_DIR",
+        "GDAL_GEOREF_SOURCES": "PAM,INTERNAL,WORLDFILE" if sidecars else "INTERNAL",
+        "GDAL_PAM_ENABLED": "YES" if sidecars else "NO",
+        "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",  # a cut JPEG block is an error, not grey pixels
+        "GTIFF_IGNORE_READ_ERRORS": "NO",
+        **{name: os.environ.get(name, value) for name, value in _PATIENCE.items()},
+    }
+    if remote:
+        options.update(gdal_options())
+    else:
+        options["CPL_VSIL_CURL_ALLOWED_FILENAME"] = "/vsicurl/none"
+    return rasterio.Env(session=DummySession(), **options)  # GDAL reads credentials itself; boto3 took 50 ms each time
+
+
+def gdal_name(source: str) -> str:
+    """Give the name by which GDAL opens a scene: object storage is a file system of its own."""
+    return f"/vsis3/{source.removeprefix(SCHEME)}" if source.startswith(SCHEME) else source
+
+
+def ignore_missing_georeference() -> None:
+    """Keep rasterio from warning that a scene has no georeference, which `SceneInfo` states.
+
+    A filter, not `warnings.catch_warnings`: scenes are opened in threads, and that is not safe there.
+    """
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
+
+
+@contextmanager
+def scene_errors(path: str, doing: str, advice: str) -> Iterator[None]:
+    """Turn whatever GDAL and rasterio raise into one line that names the file.
+
+    Raises
+    ------
+    SceneError
+        Instead of any error of GDAL, rasterio or the operating system.
+    """
+    try:
+        yield
+    except SegflowError:
+        raise
+    except _GDAL_ERRORS as error:
+        msg = f"{path}: {doing} failed ({reason(error)}): {advice}"
+        raise SceneError(msg) from error
+
+
+def reason(error: BaseException) -> str:
+    """Give what lies at the bottom of a chain of errors, in one line."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    text = getattr(error, "errmsg", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())

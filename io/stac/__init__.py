@@ -1,0 +1,1 @@
+"""STAC items of finished maps."""

@@ -1,0 +1,134 @@
+"""What a watch has done: a file of JSON lines, one per file that was looked into; the last line of a path counts.
+
+One writer at a time (see `segflow.io.work.locks`). A killed writer leaves at most a torn last line, which is cut off.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from segflow.errors import OutputError
+
+Stamp = tuple[int, int, int]  # size [bytes], time of change [ns], inode
+What = Literal["mapped", "same", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerEntry:
+    """What became of one file.
+
+    Attributes
+    ----------
+    path, stamp
+        The file, and what changes when it does.
+    digest
+        Its content.
+    what
+        ``mapped``; ``same``: another file with this content was mapped; ``failed``.
+    name
+        Name of the scene whose products hold its map.
+    model
+        Digest of the model.
+    tries
+        How often it failed.
+    message
+        What went wrong.
+    time
+        When that was [s since 1970].
+    """
+
+    path: str
+    stamp: Stamp
+    digest: str
+    what: What
+    name: str
+    model: str
+    tries: int = 0
+    message: str = ""
+    time: float = 0.0
+
+
+class WatchLedger:
+    """An open ledger.
+
+    Attributes
+    ----------
+    files
+        Last entry by path.
+    mapped
+        Entry of the file that was mapped, by digest.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the ledger, made if missing.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be read or written.
+        """
+        self.path = path
+        self.files: dict[str, LedgerEntry] = {}
+        self.mapped: dict[str, LedgerEntry] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            entries, length = _read(path)
+            os.ftruncate(self._descriptor, length)
+        except OSError as error:
+            raise self._unusable(error) from error
+        for entry in entries:
+            self._take(entry)
+
+    def record(self, entry: LedgerEntry) -> None:
+        """Write down what became of a file; it is on the disk when this returns.
+
+        Raises
+        ------
+        OutputError
+            If the disk does not take it.
+        """
+        line = (json.dumps(asdict(entry), sort_keys=True) + "\n").encode()
+        try:
+            while line:
+                line = line[os.write(self._descriptor, line) :]
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise self._unusable(error) from error
+        self._take(entry)
+
+    def _take(self, entry: LedgerEntry) -> None:
+        self.files[entry.path] = entry
+        if entry.what == "mapped":
+            self.mapped[entry.digest] = entry
+
+    def _unusable(self, error: OSError) -> OutputError:
+        return OutputError(f"{self.path}: the ledger cannot be kept ({error.strerror}): check space and permissions")
+
+    def __enter__(self) -> Self:
+        """Give the ledger itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+def _read(path: Path) -> tuple[list[LedgerEntry], int]:
+    """Give the whole lines of a ledger and their length in bytes; stop at the first torn one."""
+    entries: list[LedgerEntry] = []
+    length = 0
+    for raw in path.read_bytes().splitlines(keepends=True):
+        try:
+            fields = json.loads(raw if raw.endswith(b"\n") else b"null")
+            size, changed, inode = fields["stamp"]
+            entries.append(LedgerEntry(**{**fields, "stamp": (size, changed, inode)}))
+        except (ValueError, TypeError, KeyError):
+            break
+        length += len(raw)
+    return entries, length

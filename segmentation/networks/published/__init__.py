@@ -1,0 +1,1 @@
+"""Weights that were published for networks of this registry, and how they get into them."""

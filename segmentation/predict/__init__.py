@@ -1,0 +1,1 @@
+"""Pixels to labels: engines, devices, batches that fit into memory."""

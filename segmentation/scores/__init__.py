@@ -1,0 +1,1 @@
+"""How good a map is: scores, their intervals, and confidence that means what it says."""

@@ -1,0 +1,1 @@
+"""Class rasters to polygons: boundaries traced block by block, joined, simplified and measured."""

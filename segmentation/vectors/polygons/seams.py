@@ -1,0 +1,227 @@
+"""Objects joined across the seams between blocks.
+
+The plan
+--------
+Blocks arrive in row-major order. At each seam, pixels of one class link the parts that they
+belong to; pixels of different classes make edges, which the blocks left out.
+At the end of a row of blocks the links are resolved (a graph's connected components), chains of
+boundaries are closed to rings where they can be, and objects without a pixel in the last row of
+pixels, which can grow no more, leave. Corners wait in a store; memory holds a few numbers for each
+ring and chain of the objects that are open.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segflow.segmentation.vectors.components import NODATA, Statistics, join, mark
+from segflow.segmentation.vectors.polygons.boundaries import DOWN, LEFT, RIGHT, UP, stretches
+from segflow.segmentation.vectors.polygons.chains import UNKNOWN, Chains, close_rings
+from segflow.segmentation.vectors.polygons.objects import StoredObjects, gather_rings, store_whole
+from segflow.segmentation.vectors.polygons.packed_corners import NODE, Store, pack, plain, unpack
+from segflow.segmentation.vectors.polygons.rings import StoredRings
+from segflow.segmentation.vectors.polygons.tracing import NO_PART, Rim, Rings, TracedBlock
+from segflow.tiling import Span, Window
+
+_NONE = np.zeros(0, np.int64)
+
+
+class Seams:
+    """Joins the traced blocks of a scene; give it all of them, in row-major order.
+
+    Parameters
+    ----------
+    scene
+        The window of all pixels.
+    store
+        Where corners wait.
+    nodes
+        Mark the corners in which three or more boundaries meet; all classes must be traced for it, nodata too.
+    """
+
+    def __init__(self, scene: Window, store: Store, *, nodes: bool = False) -> None:
+        width = len(scene.cols)
+        self._scene = scene
+        self._store = store
+        self._nodes = nodes
+        self._next = (0, 0)  # row and column at which the next block starts
+        self._row = Span(0, 0)  # rows of the current row of blocks
+        self._count = 0  # of open parts
+        self._statistics: list[Statistics] = []  # of the open parts, in the order of their numbers
+        self._rings: list[StoredRings] = []  # of the open parts
+        self._chains: list[Chains] = []  # of the open parts
+        self._links: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        self._beside_nodata: list[NDArray[np.int64]] = []
+        self._above = Rim(labels=np.zeros(width, np.uint8), parts=np.full(width, NO_PART))  # across the scene
+        self._below = self._above
+        self._left = self._above
+
+    def add(self, block: TracedBlock) -> Iterator[StoredObjects]:
+        """Take the next block, and give the objects that it completes.
+
+        Raises
+        ------
+        ValueError
+            If it is not the next block.
+        """
+        window = block.window
+        self._expect(window)
+        yield store_whole(block.whole, block.whole_rings, self._store)
+        first = self._count
+        self._statistics.append(block.parts)
+        self._count += len(block.parts)
+        self._rings.append(_stored(block.part_rings, first, self._store))
+        self._chains.append(_stored_chains(block, first, self._store))
+        if block.inner.top:
+            above = _part_of(self._above, window.cols)
+            self._join(above, _numbered(block.top, first), (window.cols.start, window.rows.start), level=True)
+        if block.inner.left:
+            self._join(self._left, _numbered(block.left, first), (window.cols.start, window.rows.start), level=False)
+        self._left = _numbered(block.right, first)
+        bottom = _numbered(block.bottom, first)
+        self._below.labels[window.cols.slice] = bottom.labels
+        self._below.parts[window.cols.slice] = bottom.parts
+        if not block.inner.right:
+            yield self._end_row()
+
+    def check_complete(self) -> None:
+        """Make sure that the last block was given.
+
+        Raises
+        ------
+        ValueError
+            If blocks are missing.
+        """
+        if self._next != (len(self._scene.rows), 0):
+            msg = f"blocks must cover all {len(self._scene.rows)} rows, but they end before row, column {self._next}"
+            raise ValueError(msg)
+
+    def _expect(self, window: Window) -> None:
+        fits = (window.rows.start, window.cols.start) == self._next and window in self._scene and window.size
+        if window.cols.start == 0:
+            self._row = window.rows
+            self._below = Rim(labels=self._above.labels.copy(), parts=np.full_like(self._above.parts, NO_PART))
+        if not fits or window.rows != self._row:
+            msg = (
+                f"blocks must come in row-major order, the next one at row, column {self._next} "
+                f"in the rows of those before it, got {window}"
+            )
+            raise ValueError(msg)
+        ends = window.cols.stop == len(self._scene.cols)
+        self._next = (window.rows.stop, 0) if ends else (window.rows.start, window.cols.stop)
+
+    def _join(self, one: Rim, other: Rim, corner: tuple[int, int], *, level: bool) -> None:
+        """Join the pixels on both sides of a seam that starts at `corner` and runs right (level) or down."""
+        differ = one.labels != other.labels
+        equal = ~differ & (one.parts != NO_PART)
+        self._links.append((one.parts[equal], other.parts[equal]))
+        for mine, its, directions in ((one, other, (LEFT, DOWN)), (other, one, (RIGHT, UP))):
+            own = differ & (mine.parts != NO_PART)
+            self._beside_nodata.append(mine.parts[own & (its.labels == NODATA)])
+            uncut = np.diff(mine.parts) == 0
+            if self._nodes:
+                uncut &= np.diff(its.parts) == 0
+            places = stretches(own[None], uncut[None])
+            self._chains.append(_edges(directions[0 if level else 1], *places, mine.parts, corner))
+
+    def _end_row(self) -> StoredObjects:
+        """Resolve the links, close rings, and give the objects that can grow no more."""
+        links = [np.concatenate(side) for side in zip((_NONE, _NONE), *self._links, strict=True)]
+        count, of_part = join(links[0], links[1], self._count)
+        parts = Statistics.of(self._statistics)
+        parts.touches_nodata[np.concatenate([_NONE, *self._beside_nodata])] = True
+        objects = parts.merge(of_part, count)
+        ends = self._row.stop == len(self._scene.rows)
+        reach = self._below.parts
+        waits = mark(of_part[reach[reach != NO_PART]], count) & (not ends)
+        rings = self._close(of_part, objects, waits, visible=self._row.stop + ends)
+        number = np.where(waits, np.cumsum(waits), np.cumsum(~waits)) - 1
+        stays = waits[rings.owner]
+        rings = replace(rings, owner=number[rings.owner])
+        self._rings = [rings.take(stays)]
+        self._chains = [replace(chains, owner=number[chains.owner]) for chains in self._chains]
+        self._statistics, self._count = [objects.take(waits)], int(waits.sum())
+        self._links, self._beside_nodata = [], []
+        self._above = Rim(
+            labels=self._below.labels,
+            parts=np.where(reach == NO_PART, NO_PART, number[of_part[reach]] if count else reach),
+        )
+        return gather_rings(objects.take(~waits), rings.take(~stays), self._store)
+
+    def _close(
+        self, of_part: NDArray[np.int32], objects: Statistics, waits: NDArray[np.bool_], *, visible: int
+    ) -> StoredRings:
+        """Close the chains that can be closed, and give all rings with their objects' numbers."""
+        chains = Chains.of(self._chains)
+        chains = replace(chains, owner=of_part[chains.owner].astype(np.int64))
+        rings = StoredRings.of(self._rings)
+        rings = replace(rings, owner=of_part[rings.owner].astype(np.int64))
+        if self._nodes:
+            chains = chains.find_nodes(self._scene, visible)
+        closed, chains = close_rings(chains, chains.successors(objects.value, waits), self._store)
+        self._chains = [chains]
+        return StoredRings.of([rings, closed])
+
+
+def _part_of(rim: Rim, span: Span) -> Rim:
+    return Rim(labels=rim.labels[span.slice], parts=rim.parts[span.slice])
+
+
+def _numbered(rim: Rim, first: int) -> Rim:
+    """Give the pixels with their parts counted from `first`."""
+    return Rim(labels=rim.labels, parts=np.where(rim.parts == NO_PART, NO_PART, rim.parts + first))
+
+
+def _stored(rings: Rings, first: int, store: Store) -> StoredRings:
+    """Put rings into the store, their owners counted from `first`."""
+    place = store.append(rings.words) + rings.offsets[:-1] * 8
+    return StoredRings(owner=rings.owner + first, first=rings.first, place=place, count=np.diff(rings.offsets))
+
+
+def _stored_chains(block: TracedBlock, first: int, store: Store) -> Chains:
+    """Put a block's chains into the store, their owners counted from `first`."""
+    pieces = block.chains
+    starts = pieces.offsets[:-1]
+    head = pieces.words[starts]
+    col, row = unpack(head).T
+    rows, cols, inner = block.window.rows, block.window.cols, block.inner
+    hidden = (inner.top & (row == rows.start)) | (inner.bottom & (row == rows.stop))
+    hidden |= (inner.left & (col == cols.start)) | (inner.right & (col == cols.stop))
+    return Chains(
+        head=plain(head),
+        end=pieces.end,
+        leaves=pieces.leaves,
+        arrives=pieces.arrives,
+        owner=pieces.owner + first,
+        node=np.where(hidden, UNKNOWN, head & NODE).astype(np.int8),
+        place=store.append(pieces.words) + starts * 8,
+        count=pieces.lengths,
+    )
+
+
+def _edges(
+    direction: int,
+    first: NDArray[np.intp],
+    last: NDArray[np.intp],
+    parts: NDArray[np.int64],
+    corner: tuple[int, int],
+) -> Chains:
+    """Give the edges along a seam as chains of one edge each."""
+    axis = 0 if direction in (RIGHT, LEFT) else 1
+    ends = np.tile(np.array(corner, np.int32), (2, len(first), 1))
+    ends[0, :, axis] += first.astype(np.int32)
+    ends[1, :, axis] += last.astype(np.int32) + 1
+    start, end = (pack(side) for side in (ends if direction in (RIGHT, DOWN) else ends[::-1]))
+    directions = np.full(len(first), direction, np.int8)
+    return Chains(
+        head=start,
+        end=end,
+        leaves=directions,
+        arrives=directions,
+        owner=parts[first],
+        node=np.full(len(first), UNKNOWN, np.int8),
+        place=np.full(len(first), -1),
+        count=np.ones(len(first), np.int64),
+    )
