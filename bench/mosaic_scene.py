@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from segflow.io.storage.files import replace_file
+
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "tests"))  # the tests make the same scenes; the root itself must stay off the path
 
@@ -35,8 +37,8 @@ def mosaic_scene(folder: Path, side: int = SIDE, data: Path | None = None) -> Pa
     path = folder / f"mosaic_{side}.tif"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        unfinished = write_mosaic(path.with_suffix(".part.tif"), images, (side, side))
-        unfinished.rename(path)
+        with replace_file(path) as unfinished:
+            write_mosaic(unfinished, images, (side, side))
     return path
 
 

@@ -11,6 +11,7 @@ from segflow.configs.training import TrainSettings
 from segflow.flows.progress import Progress, stage
 from segflow.flows.train.epochs import RefitWatch
 from segflow.flows.train.recipe import make_recipe, make_task
+from segflow.io.storage.files import replace_file
 from segflow.io.work.training_log import REFIT
 from segflow.segmentation.networks.registry import Network
 from segflow.segmentation.predict.weights import round_kernels
@@ -60,7 +61,9 @@ def refit_model(
             chosen=folder,
             task=make_task(spec),
             recipe=recipe,
-            logs=Logs(folder=folder / REFIT, identity=identity, spec=spec.to_json(), resume=resume),
+            logs=Logs(
+                folder=folder / REFIT, identity=identity, replace=replace_file, spec=spec.to_json(), resume=resume
+            ),
             observer=watch,
         )
     if settings.half_weights:

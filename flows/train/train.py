@@ -19,6 +19,7 @@ from segflow.flows.train.refit import refit_model
 from segflow.flows.train.scoring import score_samples, summarise
 from segflow.flows.train.training_report import write_training_report
 from segflow.io.models.packages import write_model_file
+from segflow.io.storage.files import replace_file
 from segflow.io.work.training_log import TrainingLog, read_training_log
 from segflow.segmentation.networks.registry import Network
 from segflow.segmentation.predict.memory import tune_malloc
@@ -152,7 +153,7 @@ def _train(
             *parts,
             task=make_task(spec),
             recipe=recipe,
-            logs=Logs(folder=folder, identity=identity, spec=spec.to_json(), resume=goes_on),
+            logs=Logs(folder=folder, identity=identity, replace=replace_file, spec=spec.to_json(), resume=goes_on),
             observer=watch,
         )
     return best, goes_on

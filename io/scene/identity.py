@@ -6,12 +6,14 @@ import json
 import os
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 from segflow.errors import OutputError, SceneError, SettingsError
 from segflow.io.scene.info import Part, SceneInfo
 from segflow.io.scene.sources import check_source, is_remote, sidecar_files
 from segflow.io.storage.addresses import SCHEME, Address
+from segflow.io.storage.files import write_text
 from segflow.io.storage.objects import find_object
 
 _VSIS3 = "/vsis3/"  # GDAL's name for s3://
@@ -149,10 +151,5 @@ def _read_cache(cache: Path | None) -> dict[str, object]:
 
 
 def _write_cache(cache: Path, known: dict[str, object]) -> None:
-    temporary = cache.with_name(f".{cache.name}.{os.getpid()}")
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
-        temporary.replace(cache)
-    except OSError:  # a cache that cannot be written costs time, nothing else
-        temporary.unlink(missing_ok=True)
+    with suppress(OutputError):  # a cache that cannot be written costs time, nothing else
+        write_text(cache, json.dumps(known, indent=1, sort_keys=True), sync=False)

@@ -1,23 +1,33 @@
-"""Files that are whole or not there: written beside their place, synced, then renamed."""
+"""Files that are whole or not there: written beside their place, synced, then renamed.
+
+Whatever segflow puts in place goes through `replace_file` (a file that a library writes), `write_text`, `write_bytes`
+or `replace_link`. A process that is killed, or a disk that is full, leaves the file that was there before.
+"""
 
 import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from segflow.errors import OutputError, SegflowError
-
-_COMPANIONS = ("-journal", "-wal", "-shm", ".aux.xml", ".ovr", ".ovr.tmp", ".msk", ".msk.ovr.tmp")  # SQLite's, GDAL's
+from segflow.io.storage.leftovers import remove_leftovers, remove_temporary, temporary_path
 
 
 @contextmanager
-def replace_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replace_file(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[Path]:
     """Give a temporary path to write to; once the block is left, the file stands at `path`.
 
-    The temporary name is hidden, keeps the suffix and is always the same, so that what a
-    killed run left is found and removed by the next one. One writer at a time per `path`.
+    Of several writers of one `path` the last one counts, and each file is whole.
+
+    Parameters
+    ----------
+    path
+        Where the file shall stand.
+    sync
+        Whether file and name are on the disk when the block is left. Without, a power cut may leave an empty
+        file: for notes that are made again at little cost.
 
     Raises
     ------
@@ -27,54 +37,62 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     with temporary_beside(target) as temporary, _output_errors(target):
         yield temporary
-        _sync(temporary)
-        temporary.replace(target)
-        _sync(target.parent)
+        _put(temporary, target, sync=sync)
 
 
 @contextmanager
 def temporary_beside(path: str | os.PathLike[str], step: str = "part") -> Iterator[Path]:
     """Give the path of a file that is gone after the block, in the folder of `path`.
 
+    The name is hidden, keeps the suffix and is used once. What killed processes left under such names in the folder
+    is removed first.
+
     Parameters
     ----------
     path
         The product that the file is a step to.
     step
-        Part of the temporary name: ``.NAME.STEP.SUFFIX``.
+        What the file is for, in lower-case letters; part of the temporary name.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.stem}.{step}{target.suffix}")
-    _remove(temporary)
+    remove_leftovers(target.parent.absolute())
+    temporary = temporary_path(target, step)
     try:
         yield temporary
     finally:
-        _remove(temporary)
+        remove_temporary(temporary)
 
 
-def write_text(path: str | os.PathLike[str], text: str) -> None:
+def write_text(path: str | os.PathLike[str], text: str, *, sync: bool = True) -> None:
     """Write a UTF-8 text file that is whole or not there; its folder is made if it is missing.
 
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
+    `sync` and errors are those of `replace_file`.
     """
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(), sync=sync)
 
 
-def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
+def write_bytes(path: str | os.PathLike[str], content: bytes, *, sync: bool = True) -> None:
     """Write a file that is whole or not there; its folder is made if it is missing.
 
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
+    `sync` and errors are those of `replace_file`.
     """
     with _output_errors(Path(path)):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with replace_file(path) as temporary:
+    with replace_file(path, sync=sync) as temporary:
         temporary.write_bytes(content)
+
+
+def replace_link(path: Path, target: Path) -> None:
+    """Let the symbolic link `path` lead to `target`, in one step.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be made.
+    """
+    with temporary_beside(path) as temporary, _output_errors(path):
+        temporary.symlink_to(target)
+        _put(temporary, path, sync=True)
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
@@ -129,11 +147,13 @@ def _output_errors(path: Path, verb: str = "be written") -> Iterator[None]:
         raise OutputError(msg) from error
 
 
-def _remove(path: Path) -> None:
-    """Remove a temporary file with what SQLite and GDAL put beside it; errors come when it is written."""
-    for companion in ("", *_COMPANIONS):
-        with suppress(OSError):
-            path.with_name(path.name + companion).unlink(missing_ok=True)
+def _put(temporary: Path, target: Path, *, sync: bool) -> None:
+    """Give a finished file its name, once its content is on the disk."""
+    if sync and not temporary.is_symlink():  # a link has no content
+        _sync(temporary)
+    temporary.replace(target)
+    if sync:
+        _sync(target.parent)
 
 
 def _sync(path: Path) -> None:

@@ -5,12 +5,14 @@ So they are written whole but not synced; a lost one costs a line of a table.
 """
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
+
+from segflow.errors import OutputError
+from segflow.io.storage.files import write_text
 
 State = Literal["pending", "running", "failed"]
 FOLDER = "states"  # in the work folder
@@ -49,12 +51,8 @@ class SceneState:
 
 def write_state(work: Path, state: SceneState) -> None:
     """Write down the state of a scene below the work folder; where that fails, nobody needs to know."""
-    path = _path(work, state.name)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(asdict(state), sort_keys=True), encoding="utf-8")
-        temporary.replace(path)
+    with suppress(OutputError):
+        write_text(_path(work, state.name), json.dumps(asdict(state), sort_keys=True), sync=False)
 
 
 def clear_state(work: Path, name: str) -> None:

@@ -1,14 +1,14 @@
 """Checkpoints: what an interrupted training needs to go on as if nothing had happened.
 
 `last.ckpt` is a whole Lightning checkpoint of the end of the last epoch; `best.ckpt` holds the
-weights of the best one. Both hold plain values only and load without pickled code. Each is
-written under another name and renamed, so a kill leaves the one before.
+weights of the best one. Both hold plain values only and load without pickled code. Each takes the
+place of the one before in one step, so a kill leaves one of the two.
 """
 
 import pickle
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ LAST, BEST = "last.ckpt", "best.ckpt"
 _KEY = "segflow"  # of our part of a checkpoint
 
 Identity = Mapping[str, object]  # what must be equal to go on: settings and data, JSON values
+Replace = Callable[[Path], AbstractContextManager[Path]]  # gives a path to write to, whose file then takes the place
 
 
 class EpochCheckpoint(Checkpoint):
@@ -36,10 +37,12 @@ class EpochCheckpoint(Checkpoint):
         What training is told and sees.
     spec
         The model's spec without scores, as JSON, for those who look at a checkpoint later.
+    replace
+        Puts a file in place once it is whole.
     """
 
-    def __init__(self, folder: Path, identity: Identity, spec: str) -> None:
-        self._folder, self._identity, self._spec = folder, dict(identity), spec
+    def __init__(self, folder: Path, identity: Identity, spec: str, replace: Replace) -> None:
+        self._folder, self._identity, self._spec, self._replace = folder, dict(identity), spec, replace
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the best checkpoint first: `last` names an epoch whose best one is there."""
@@ -47,9 +50,9 @@ class EpochCheckpoint(Checkpoint):
             return
         if pl_module.best_epoch == trainer.current_epoch + 1:
             state = {name: t for name, t in pl_module.state_dict().items() if name.startswith(AVERAGED)}
-            with _replacing(self._folder / BEST) as path:
+            with self._replace(self._folder / BEST) as path:
                 torch.save({"state_dict": state, _KEY: self._own_part(pl_module)}, path)
-        with _replacing(self._folder / LAST) as path:
+        with self._replace(self._folder / LAST) as path:
             trainer.save_checkpoint(path)
 
     def on_save_checkpoint(
@@ -82,13 +85,6 @@ class EpochCheckpoint(Checkpoint):
             "identity": self._identity,
             "spec": self._spec,
         }
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    part = path.with_suffix(".part")
-    yield part
-    part.replace(path)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from segflow.segmentation.training.checkpoints import (
     LAST,
     EpochCheckpoint,
     Identity,
+    Replace,
     check_identity,
     read_checkpoint,
 )
@@ -52,12 +53,15 @@ class Logs:
         Settings and data, JSON values: what must not change between an interrupted training and its resumption.
     spec
         The model's spec as JSON, for the checkpoints.
+    replace
+        Puts a checkpoint in place once it is whole.
     resume
         Whether to go on where the checkpoint in `folder` ends; without one, training starts.
     """
 
     folder: Path
     identity: Identity
+    replace: Replace
     spec: str = ""
     resume: bool = False
 
@@ -195,7 +199,7 @@ def _fit(
             max_epochs=recipe.epochs,
             accumulate_grad_batches=recipe.accumulate,
             gradient_clip_val=recipe.clip,
-            callbacks=[EpochCheckpoint(logs.folder, logs.identity, logs.spec)],
+            callbacks=[EpochCheckpoint(logs.folder, logs.identity, logs.spec, logs.replace)],
             logger=TensorBoardLogger(logs.folder, name="", version=""),
             default_root_dir=logs.folder,
             enable_progress_bar=False,

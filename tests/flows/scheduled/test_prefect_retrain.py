@@ -18,15 +18,23 @@ pytestmark = pytest.mark.prefect
 # One process for all runs, because importing torch takes longest. A folder lies where the first training's page is
 # written, so its first try fails when all is learnt; who would try again clears it away first.
 SCRIPT = """
-import json, sys
+import json, sys, threading, time
 from pathlib import Path
 from segflow.flows.scheduled import retrain_and_segment as retrain
 from segflow.flows.scheduled import train_model as train
 from segflow.flows.scheduled.common import worth_another_try
 
 config, good, bad, scene = json.loads(sys.argv[1])
-in_the_way = Path("trained.training/.training.part.html")
-in_the_way.mkdir(parents=True)
+in_the_way = Path("trained.training/training.html")
+
+
+def lie_in_the_way():  # once the training has moved away what lay there before
+    while not Path("trained.training/log.jsonl").exists():
+        time.sleep(0.01)
+    in_the_way.mkdir()
+
+
+threading.Thread(target=lie_in_the_way).start()
 
 
 def clear(*failed):

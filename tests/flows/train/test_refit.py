@@ -21,6 +21,7 @@ from segflow.flows.train.new_model import begin_network
 from segflow.flows.train.recipe import make_recipe
 from segflow.flows.train.train import train_model
 from segflow.io.models.packages import read_model_file
+from segflow.io.storage.files import replace_file
 from segflow.io.work.training_log import REFIT, read_training_log
 from segflow.segmentation.predict.weights import pack_weights
 from segflow.segmentation.spec import BandSpec, ModelSpec
@@ -68,7 +69,7 @@ def test_the_weights_are_those_of_a_training_on_both_parts_as_long_as_the_best(
         validation,
         task=Task(bands=bands, classes=2, stride=2, margin=32),
         recipe=replace(make_recipe(chosen), stop_after=best["best_epoch"]),
-        logs=Logs(folder=tmp_path / "oracle", identity={}),
+        logs=Logs(folder=tmp_path / "oracle", identity={}, replace=replace_file),
         observer=_Deaf(),
     )
     state = read_checkpoint(tmp_path / "oracle" / LAST)

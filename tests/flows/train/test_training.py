@@ -14,6 +14,7 @@ from segflow.flows.models.lookup import find_model
 from segflow.flows.train.labelled import plan_split, read_samples
 from segflow.flows.train.train import train_model
 from segflow.io.models.packages import model_digest, read_model_file
+from segflow.io.storage.files import replace_file
 from segflow.io.work.training_log import read_training_log
 from segflow.segmentation.networks.registry import build_network
 from segflow.segmentation.predict.weights import restore_network
@@ -75,7 +76,7 @@ def learn(folder: Path, recipe: Recipe = RECIPE, samples: tuple[Sample, ...] = S
         [bright_and_dark("c", 3)],
         task=Task(bands=measure_bands(SCENES, ("red", "nir")), classes=2, stride=2, margin=8),
         recipe=recipe,
-        logs=Logs(folder=folder, identity={}),
+        logs=Logs(folder=folder, identity={}, replace=replace_file),
         observer=notes,
     )
     return best, notes

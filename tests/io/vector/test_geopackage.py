@@ -215,16 +215,25 @@ def test_error_leaves_the_old_file_and_no_leftovers(tmp_path):
     assert names(tmp_path) == ["map.gpkg"]
 
 
-def test_leftovers_of_a_killed_run_do_no_harm(tmp_path):
-    expected = write(tmp_path / "map.gpkg").read_bytes()
-    with GeoPackageWriter(tmp_path / "map.gpkg", UTM) as writer:
-        temporary = writer._temporary.name
-        writer.write(FOREST, squares(1), fields(1))
-    for name in (temporary, f"{temporary}-journal", f"{temporary}-wal"):
-        (tmp_path / name).write_bytes(b"half a file")
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from segflow.io.vector.geopackage import GeoPackageWriter
+with GeoPackageWriter(sys.argv[1], None) as writer:
+    for name in ("-journal", "-wal"):
+        Path(f"{writer._temporary}{name}").write_bytes(b"half a file")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
-    assert write(tmp_path / "map.gpkg").read_bytes() == expected
-    assert names(tmp_path) == ["map.gpkg"]
+
+def test_leftovers_of_a_killed_run_do_no_harm(tmp_path):
+    (tmp_path / "out").mkdir()
+    expected = write(tmp_path / "map.gpkg").read_bytes()
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path / "out" / "map.gpkg"], check=False)
+    assert len(names(tmp_path / "out")) == 3
+
+    assert write(tmp_path / "out" / "map.gpkg").read_bytes() == expected
+    assert names(tmp_path / "out") == ["map.gpkg"]
 
 
 def test_file_without_layers_is_an_error(tmp_path):
