@@ -11,8 +11,6 @@ The ledger is the truth: a line is on disk before the link moves, and a process 
 is made good by the next one. A run opens the file that the link leads to, so a promotion in mid-run changes nothing.
 """
 
-import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +20,8 @@ from typing import Any, Self
 
 from segflow.errors import OutputError
 from segflow.io.models.packages import model_digest
-from segflow.io.storage.files import replace_file
+from segflow.io.storage.files import replace_file, replace_link
+from segflow.io.work.json_lines import JsonLines, read_lines
 from segflow.io.work.locks import output_lock
 
 CURRENT = "current.safetensors"
@@ -58,7 +57,9 @@ class ModelShelf:
         """
         shelf = cls(folder)
         with output_lock(folder / _LOCK):
-            shelf._trim()
+            if shelf._ledger.is_file():
+                with shelf._open_ledger():  # cuts off what a killed process left of a line
+                    pass
             shelf._link(shelf.in_use)
             yield shelf
 
@@ -89,7 +90,10 @@ class ModelShelf:
         OutputError
             If it cannot be read.
         """
-        return [entry for entry, _ in self._lines()]
+        try:
+            return read_lines(self._ledger, dict)
+        except OSError as error:
+            raise _unwritable(self._ledger, error) from error
 
     def place(self, model: Path) -> str:
         """Keep a model; give its name, the same for the same content.
@@ -120,15 +124,8 @@ class ModelShelf:
             If the disk does not take it.
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        line = json.dumps({"time": now, "event": event, **fields}, ensure_ascii=False, separators=(",", ":")) + "\n"
-        path = self.folder / _LEDGER
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise _unwritable(path, error) from error
+        with self._open_ledger() as lines:
+            lines.append([{"time": now, "event": event, **fields}])
         self._link(self.in_use)
 
     def _link(self, name: str | None) -> None:
@@ -136,41 +133,21 @@ class ModelShelf:
         target = Path(_MODELS, name) if name is not None else None
         if target is None or (self.current.is_symlink() and self.current.readlink() == target):
             return
-        beside = self.folder / f".{CURRENT}.new"
-        try:
-            beside.unlink(missing_ok=True)
-            beside.symlink_to(target)
-            beside.replace(self.current)
-            _sync(self.folder)
-        except OSError as error:
-            raise _unwritable(self.current, error) from error
+        replace_link(self.current, target)
 
-    def _trim(self) -> None:
-        """Cut off what a killed process left of a line."""
-        path = self.folder / _LEDGER
-        if path.is_file():
-            try:
-                os.truncate(path, sum(length for _, length in self._lines()))
-            except OSError as error:
-                raise _unwritable(path, error) from error
-
-    def _lines(self) -> Iterator[tuple[Entry, int]]:
-        """Give each whole line with its length [bytes]; the first torn one ends them."""
-        path = self.folder / _LEDGER
+    @contextmanager
+    def _open_ledger(self) -> Iterator[JsonLines]:
+        """Open the ledger to append, without what a killed process left of a line."""
         try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            return
+            lines, _ = JsonLines.repair(self._ledger, dict, sync=True)
+            with lines:
+                yield lines
         except OSError as error:
-            raise _unwritable(path, error) from error
-        for raw in content.splitlines(keepends=True):
-            try:
-                entry = json.loads(raw)
-            except ValueError:
-                return
-            if not raw.endswith(b"\n"):
-                return
-            yield entry, len(raw)
+            raise _unwritable(self._ledger, error) from error
+
+    @property
+    def _ledger(self) -> Path:
+        return self.folder / _LEDGER
 
 
 def _make(folder: Path) -> None:
@@ -178,14 +155,6 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unwritable(folder, error) from error
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

@@ -1,14 +1,14 @@
 """A log of events: one line of JSON each, on disk when it is written, from any thread."""
 
-import json
+import errno
 import os
-import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from segflow.errors import OutputError
+from segflow.io.work.json_lines import JsonLines
 
 KEYS = ("time", "event", "scene", "tile", "worker", "message")  # of every line, null where they say nothing
 
@@ -34,10 +34,8 @@ class EventLog:
             If it cannot be written.
         """
         self.path = Path(path)
-        self._writing = threading.Lock()
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._lines = JsonLines(self.path, shared=True)
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -51,20 +49,15 @@ class EventLog:
         """
         known = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": event, **fields}
         record = {**dict.fromkeys(KEYS), **known}
-        line = (json.dumps(record, default=str, ensure_ascii=False) + "\n").encode()
-        with self._writing:
-            try:
-                while line and self._descriptor >= 0:
-                    line = line[os.write(self._descriptor, line) :]
-            except OSError as error:
+        try:
+            self._lines.append([record], default=str)
+        except OSError as error:
+            if error.errno != errno.EBADF:
                 raise self._unwritable(error) from error
 
     def close(self) -> None:
         """Close the file; what is written later is lost."""
-        with self._writing:
-            if self._descriptor >= 0:
-                os.close(self._descriptor)
-            self._descriptor = -1
+        self._lines.close()
 
     def __enter__(self) -> Self:
         """Give the log itself."""

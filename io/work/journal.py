@@ -2,20 +2,19 @@
 
 A file of JSON lines. The first line is the header, which says whose journal it is; each other line
 is one tile with its checksum, or one stage with its record. Lines are appended and synced by one
-writer (see `segflow.io.work.locks`). A process that is killed leaves at most a torn last line, which is
-cut off when the journal is opened again.
+writer (see `segflow.io.work.locks`). What follows a torn or damaged line does not count, and is cut off
+when the journal is opened again.
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from segflow.errors import OutputError
-
-Record = dict[str, Any]  # what JSON can hold
+from segflow.io.storage.files import write_bytes
+from segflow.io.work.json_lines import JsonLines, Record, read_lines, to_line
 
 
 class Journal:
@@ -31,17 +30,16 @@ class Journal:
         Record of every stage that is done, by the stage's name.
     """
 
-    def __init__(self, path: Path, descriptor: int, lines: list[Record]) -> None:
-        self.path = path
-        self._descriptor = descriptor
-        self.done: dict[int, str] = {line["tile"]: line["checksum"] for line in lines if "tile" in line}
-        self.stages: dict[str, Record] = {line["stage"]: line["record"] for line in lines if "stage" in line}
+    def __init__(self, lines: JsonLines, records: list[Record]) -> None:
+        self.path = lines.path
+        self._lines = lines
+        self.done: dict[int, str] = {record["tile"]: record["checksum"] for record in records if "tile" in record}
+        self.stages: dict[str, Record] = {record["stage"]: record["record"] for record in records if "stage" in record}
 
     @classmethod
     def matches(cls, path: Path, header: Mapping[str, Any]) -> bool:
         """Tell whether a journal with this very header lies at `path`."""
-        lines, _ = _read(path)
-        return bool(lines) and lines[0] == _plain({"journal": header})
+        return read_lines(path, _check)[:1] == [_plain({"journal": header})]
 
     @classmethod
     def open(cls, path: Path, header: Mapping[str, Any]) -> Self:
@@ -54,17 +52,12 @@ class Journal:
         """
         try:
             if not cls.matches(path, header):
-                _start(path, header)
-            lines, length = _read(path)
-            descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-            os.ftruncate(descriptor, length)
+                write_bytes(path, to_line({"journal": header}))
+            return cls(*JsonLines.repair(path, _check, sync=True))
         except OSError as error:
+            if isinstance(error, OutputError):
+                raise
             raise _unwritable(path, error) from error
-        return cls(path, descriptor, lines[1:])
-
-    def record_tile(self, index: int, checksum: str) -> None:
-        """Write down that tile `index` is done."""
-        self.record_tiles([(index, checksum)])
 
     def record_tiles(self, tiles: Iterable[tuple[int, str]]) -> None:
         """Write down that tiles are done, with one sync for all of them.
@@ -91,9 +84,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file; a second time does nothing."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._lines.close()
 
     def __enter__(self) -> Self:
         """Give the journal itself."""
@@ -105,12 +96,9 @@ class Journal:
         """Close the file."""
         self.close()
 
-    def _append(self, lines: list[Record]) -> None:
-        if not lines:
-            return
+    def _append(self, records: list[Record]) -> None:
         try:
-            _write_all(self._descriptor, "".join(map(_line, lines)).encode())
-            os.fsync(self._descriptor)
+            self._lines.append(records)
         except OSError as error:
             raise _unwritable(self.path, error) from error
 
@@ -118,74 +106,31 @@ class Journal:
 def count_done(path: Path) -> int:
     """Give how many tiles a journal says are done, without opening it to write; 0 where there is none."""
     try:
-        lines, _ = _read(path)
+        return len({record["tile"] for record in read_lines(path, _check) if "tile" in record})
     except OSError:
         return 0
-    return len({line["tile"] for line in lines if "tile" in line})
-
-
-def _line(record: Mapping[str, Any]) -> str:
-    return json.dumps(record, sort_keys=True, separators=(",", ":")) + "\n"
 
 
 def _plain(record: Mapping[str, Any]) -> Record:
     """Give a record as it reads back: tuples as lists, keys as text."""
-    plain: Record = json.loads(_line(record))
+    plain: Record = json.loads(to_line(record))
     return plain
 
 
-def _read(path: Path) -> tuple[list[Record], int]:
-    """Give the whole lines of a journal and their length in bytes; stop at the first torn one."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return [], 0
-    lines: list[Record] = []
-    length = 0
-    for raw in content.splitlines(keepends=True):
-        record = _parse(raw)
-        if record is None:
-            break
-        lines.append(record)
-        length += len(raw)
-    return lines, length
+def _check(record: Record) -> Record:
+    """Give a line of the journal back.
 
-
-def _parse(raw: bytes) -> Record | None:
-    if not raw.endswith(b"\n"):
-        return None
-    try:
-        record = json.loads(raw)
-    except ValueError:
-        return None
-    if not isinstance(record, dict):
-        return None
+    Raises
+    ------
+    ValueError
+        If it is neither a header nor a tile with its checksum nor a stage with its record.
+    """
     tile = isinstance(record.get("tile"), int) and isinstance(record.get("checksum"), str)
     stage = isinstance(record.get("stage"), str) and isinstance(record.get("record"), dict)
-    return record if tile or stage or "journal" in record else None
-
-
-def _start(path: Path, header: Mapping[str, Any]) -> None:
-    """Put a journal with nothing but its header in place, in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.new")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    try:
-        _write_all(descriptor, _line({"journal": header}).encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    unfinished.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    while content:
-        content = content[os.write(descriptor, content) :]
+    if not (tile or stage or "journal" in record):
+        msg = f"{record} is no line of a journal"
+        raise ValueError(msg)
+    return record
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

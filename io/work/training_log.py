@@ -5,17 +5,18 @@ one moves what that left into the folder `previous`, where one training is kept:
 and a forgotten --resume costs nothing.
 """
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
 from segflow.errors import OutputError
+from segflow.io.storage.files import write_bytes
+from segflow.io.work.json_lines import append_line, read_sound_lines, to_line
 
 FILE = "log.jsonl"
 REFIT = "refit"  # folder of the training on all scenes that follows, where one is asked for
-_TRACES = (FILE, REFIT, "*.ckpt", "*.part", "events.out.tfevents.*", "hparams.yaml", "training.html")
+_TRACES = (FILE, REFIT, "*.ckpt", "events.out.tfevents.*", "hparams.yaml", "training.html")
 _PREVIOUS = "previous"
 
 
@@ -61,16 +62,12 @@ class TrainingLog:
         OutputError
             If the log cannot be written.
         """
-        lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
-        events = [_parse(line) for line in lines]
-        ends = [i for i, event in enumerate(events) if event.get("event") == "epoch" and event.get("epoch") == epoch]
-        kept = [line for line, event in zip(lines[: ends[-1] + 1] if ends else [], events, strict=False) if event]
-        part = self._path.with_suffix(".part")
         try:
-            part.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-            part.replace(self._path)
+            events = read_sound_lines(self._path)
         except OSError as error:
             raise _refused(self._path.parent, error) from error
+        ends = [i for i, event in enumerate(events) if event.get("event") == "epoch" and event.get("epoch") == epoch]
+        write_bytes(self._path, b"".join(map(to_line, events[: ends[-1] + 1] if ends else [])))
 
     def write(self, event: str, **values: object) -> None:
         """Append an event.
@@ -80,29 +77,18 @@ class TrainingLog:
         OutputError
             If the log cannot be written.
         """
-        line = json.dumps({"event": event, **values}, ensure_ascii=False, allow_nan=False)
         try:
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(f"{line}\n")
+            append_line(self._path, {"event": event, **values})
         except OSError as error:
             raise _refused(self._path.parent, error) from error
 
 
 def read_training_log(folder: Path) -> list[Mapping[str, Any]]:
-    """Give the events of a log in their order; a torn last line is left out, a missing log is empty."""
+    """Give the events of a log in their order; torn and damaged lines are left out, a missing log is empty."""
     try:
-        lines = (folder / FILE).read_text(encoding="utf-8", errors="replace").splitlines()
+        return [*read_sound_lines(folder / FILE)]
     except OSError:
         return []
-    return [event for event in map(_parse, lines) if event]
-
-
-def _parse(line: str) -> dict[str, Any]:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return {}
-    return event if isinstance(event, dict) else {}
 
 
 def _refused(folder: Path, error: OSError) -> OutputError:

@@ -1,16 +1,15 @@
 """What a watch has done: a file of JSON lines, one per file that was looked into; the last line of a path counts.
 
-One writer at a time (see `segflow.io.work.locks`). A killed writer leaves at most a torn last line, which is cut off.
+One writer at a time (see `segflow.io.work.locks`).
 """
 
-import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from segflow.errors import OutputError
+from segflow.io.work.json_lines import JsonLines, Record
 
 Stamp = tuple[int, int, int]  # size [bytes], time of change [ns], inode
 What = Literal["mapped", "same", "failed"]
@@ -74,10 +73,7 @@ class WatchLedger:
         self.files: dict[str, LedgerEntry] = {}
         self.mapped: dict[str, LedgerEntry] = {}
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            entries, length = _read(path)
-            os.ftruncate(self._descriptor, length)
+            self._lines, entries = JsonLines.repair(path, _entry, sync=True)
         except OSError as error:
             raise self._unusable(error) from error
         for entry in entries:
@@ -91,11 +87,8 @@ class WatchLedger:
         OutputError
             If the disk does not take it.
         """
-        line = (json.dumps(asdict(entry), sort_keys=True) + "\n").encode()
         try:
-            while line:
-                line = line[os.write(self._descriptor, line) :]
-            os.fsync(self._descriptor)
+            self._lines.append([asdict(entry)])
         except OSError as error:
             raise self._unusable(error) from error
         self._take(entry)
@@ -116,19 +109,9 @@ class WatchLedger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the file."""
-        os.close(self._descriptor)
+        self._lines.close()
 
 
-def _read(path: Path) -> tuple[list[LedgerEntry], int]:
-    """Give the whole lines of a ledger and their length in bytes; stop at the first torn one."""
-    entries: list[LedgerEntry] = []
-    length = 0
-    for raw in path.read_bytes().splitlines(keepends=True):
-        try:
-            fields = json.loads(raw if raw.endswith(b"\n") else b"null")
-            size, changed, inode = fields["stamp"]
-            entries.append(LedgerEntry(**{**fields, "stamp": (size, changed, inode)}))
-        except (ValueError, TypeError, KeyError):
-            break
-        length += len(raw)
-    return entries, length
+def _entry(fields: Record) -> LedgerEntry:
+    size, changed, inode = fields["stamp"]
+    return LedgerEntry(**{**fields, "stamp": (size, changed, inode)})

@@ -21,7 +21,7 @@ from pathlib import Path
 from segflow.io.work.journal import Journal
 journal = Journal.open(Path(sys.argv[1]), {"key": "killed"})
 for index in range(1_000_000):
-    journal.record_tile(index, f"{index:08x}")
+    journal.record_tiles([(index, f"{index:08x}")])
     print(index, flush=True)
 """
 
@@ -58,7 +58,7 @@ def test_cut_anywhere_the_whole_lines_before_remain_and_work_goes_on(tmp_path_fa
 
     with Journal.open(path, HEADER) as journal:
         assert dict(list(tiles.items())[:whole]) == journal.done
-        journal.record_tile(99, "after")
+        journal.record_tiles([(99, "after")])
     with Journal.open(path, HEADER) as journal:
         assert journal.done[99] == "after"
         assert len(journal.done) == whole + 1
@@ -111,11 +111,11 @@ def test_lines_are_json_that_other_tools_read(tmp_path):
 def test_a_full_disk_is_one_clear_error(tmp_path):
     journal = Journal.open(tmp_path / "journal.jsonl", HEADER)
     full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, journal._descriptor)
+    os.dup2(full, journal._lines._descriptor)
     os.close(full)
 
     with pytest.raises(OutputError, match=r"journal.jsonl: the journal cannot be kept \(No space left"):
-        journal.record_tile(0, "a")
+        journal.record_tiles([(0, "a")])
 
     assert journal.done == {}
     journal.close()
