@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import dask
 
-from segflow.flows.cluster.flight import worker_name
+from segflow.flows.cluster.in_flight import worker_name
 from segflow.flows.cluster.opening import LOOPBACK, PortlessScheduler, PortlessWorker, dask_settings
 from segflow.flows.run.tiles import TileJob, TilesDone
 

@@ -8,9 +8,18 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
+
+from segflow.flows.cluster.tasks import run_tasks
 
 SEGFLOW = (sys.executable, "-m", "segflow.cli")
 START_SECONDS = 240  # on a machine that does ten other things
+
+
+def results_of(*args: Any, **options: Any) -> Iterator[Any]:
+    """Give the results of `run_tasks` one by one."""
+    for group in run_tasks(*args, **options):
+        yield from group
 
 
 class Service:

@@ -10,9 +10,9 @@ import dask
 from distributed import Client, Nanny, Scheduler, SpecCluster, Worker
 
 from segflow.errors import ClusterError, SettingsError
-from segflow.flows.cluster.fitness import check_versions
-from segflow.flows.cluster.tls import fresh_security, greet, security_for
-from segflow.flows.cluster.worker_places import GPU, find_gpus, spawn_environment, worker_places
+from segflow.flows.cluster.tls import check_scheduler, fresh_security, security_for
+from segflow.flows.cluster.worker_checks import check_versions
+from segflow.flows.cluster.worker_specs import GPU, find_gpus, spawn_environment, worker_specs
 
 LOOPBACK = "127.0.0.1"
 CONNECT_SECONDS = 30  # for workers to come up or a scheduler to answer
@@ -34,7 +34,7 @@ def open_cluster(
     tls
         Folder of certificates for a ``tls://`` scheduler.
     device
-        As in the settings: local workers are dealt the GPUs that it means.
+        As in the settings: local workers get the GPUs that it means.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def _local_cluster(workers: int, device: str) -> Iterator[SpecCluster]:
 
 
 def _start(workers: int, device: str) -> SpecCluster:
-    """Start a cluster; once more where a worker process died before it was up, which Dask takes for the end."""
+    """Start a cluster; try once more if a worker process died while it started, since Dask does not."""
     with _kept_environment(spawn_environment(workers)):
         if not workers:
             return _embedded(device)
@@ -134,7 +134,7 @@ def _embedded(device: str) -> SpecCluster:
 def _processes(workers: int, device: str) -> SpecCluster:
     """Start worker processes with one thread each, on loopback.
 
-    They speak TLS with certificates made up for the occasion and held in memory: whoever reaches
+    They speak TLS with certificates that are made for this cluster and held in memory: whoever reaches
     a scheduler's port runs code, and on loopback that is every user of the machine.
     """
     security = fresh_security()
@@ -150,11 +150,11 @@ def _processes(workers: int, device: str) -> SpecCluster:
                     "nthreads": 1,
                     "memory_limit": 0,
                     "silence_logs": logging.CRITICAL,
-                    "env": dict(place.environment),
-                    "resources": dict(place.resources),
+                    "env": dict(spec.environment),
+                    "resources": dict(spec.resources),
                 },
             }
-            for index, place in enumerate(worker_places(workers, find_gpus(device), device))
+            for index, spec in enumerate(worker_specs(workers, find_gpus(device), device))
         },
         security=security,
         silence_logs=logging.CRITICAL,
@@ -163,7 +163,7 @@ def _processes(workers: int, device: str) -> SpecCluster:
 
 @contextmanager
 def _kept_environment(names: Iterable[str]) -> Iterator[None]:
-    """Give variables of this process back after the block: what is set before workers start is set here for good."""
+    """Restore variables of this process after the block: Dask sets those of its workers here too."""
     before = {name: os.environ.get(name) for name in names}
     try:
         yield
@@ -179,7 +179,7 @@ def _kept_environment(names: Iterable[str]) -> Iterator[None]:
 def _connect(address: str, tls: str | None) -> Iterator[Client]:
     security = security_for(address, tls)
     if address.startswith(("tcp://", "tls://")):
-        greet(address, security, CONNECT_SECONDS)
+        check_scheduler(address, security, CONNECT_SECONDS)
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False, security=security)
     except (OSError, TimeoutError, ValueError) as error:

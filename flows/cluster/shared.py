@@ -13,7 +13,7 @@ from segflow.flows.cluster.opening import open_cluster
 
 
 class SharedCluster:
-    """Gives a client to whoever asks first and to all who ask later, from any thread; leaving closes it."""
+    """A cluster that is opened when a client is first asked for, from any thread; leaving the block closes it."""
 
     def __init__(self, settings: RunSettings) -> None:
         self._settings = settings
@@ -28,7 +28,7 @@ class SharedCluster:
         Raises
         ------
         ClusterError
-            If it does not come up; once it did not, everyone is told at once instead of waiting again.
+            If it does not come up. Later calls then raise the same at once instead of waiting again.
         """
         with self._opening:
             if self._failed is not None:

@@ -1,9 +1,13 @@
 """Tasks on a cluster: few in flight, and those that kill workers found.
 
-A task that kills its worker is given to another one, and after four of them Dask gives up. It blames every task
-that was at those workers, running or waiting, so blame proves nothing. Then no more tasks are sent until those that
-are out have come back or are blamed; the guilty one is among the blamed, since it never comes back. They are divided
-and tried alone, with nothing else on the cluster: what kills four workers now is guilty. Then all goes on as before.
+Dask gives a task whose worker died to another worker, and after four of them gives up. It blames every task that was
+at those workers, running or waiting, so blame proves nothing. Therefore:
+
+1. As soon as a task is blamed, no more are sent, until those in flight have come back or are blamed too.
+   A task that kills workers never comes back, so it is among the blamed.
+2. The blamed tasks are split and run one by one, in isolation: with nothing else on the cluster.
+   What kills four workers now does so by itself, and is given up.
+3. All goes on as before.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -12,17 +16,37 @@ from typing import Any, TypeVar
 from distributed import Client, KilledWorker
 
 from segflow.errors import ClusterError
-from segflow.flows.cluster.flight import Flight
-from segflow.flows.cluster.turns import Turns, turns_of
+from segflow.flows.cluster.in_flight import TasksInFlight
+from segflow.flows.cluster.isolation import IsolationLock, isolation_lock
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def run_bounded(
-    client: Client, call: Callable[[Any, Task], Result], common: object, tasks: Iterable[Task]
-) -> Generator[tuple[Task, Result], None, None]:
-    """Run ``call(common, task)`` for every task, few at a time, and give results as they come.
+def run_tasks(
+    client: Client,
+    call: Callable[[Any, Task], Result],
+    common: object,
+    tasks: Iterable[Task],
+    *,
+    resources: dict[str, float] | None = None,
+    split: Callable[[Task], Iterable[Task]] = lambda task: [task],
+    give_up: Callable[[Task, ClusterError], Result] | None = None,
+) -> Generator[list[tuple[Task, Result]], None, None]:
+    """Run ``call(common, task)`` for every task, few at a time, and give the results as they come.
+
+    Results that came while the caller was busy are given together.
+
+    Parameters
+    ----------
+    tasks
+        Taken one by one, as late as possible.
+    resources
+        What a worker must offer to run a task, ``{"GPU": 1}`` say.
+    split
+        Divides a task that may have killed workers, so that as little as possible is given up.
+    give_up
+        Gives the result of a task that kills workers even in isolation, or raises; None: the error is raised.
 
     Raises
     ------
@@ -32,85 +56,62 @@ def run_bounded(
     SegflowError
         What `call` raised.
     """
-    for group in run_grouped(client, call, common, tasks):
-        yield from group
-
-
-def run_grouped(
-    client: Client,
-    call: Callable[[Any, Task], Result],
-    common: object,
-    tasks: Iterable[Task],
-    *,
-    resources: dict[str, float] | None = None,
-    parts: Callable[[Task], Iterable[Task]] = lambda task: [task],
-    guilty: Callable[[Task, ClusterError], Result] | None = None,
-) -> Generator[list[tuple[Task, Result]], None, None]:
-    """Do what `run_bounded` does, and give all results that came while the caller was busy together.
-
-    Parameters
-    ----------
-    tasks
-        Taken one by one, as late as possible.
-    resources
-        What a worker must offer to run a task, ``{"GPU": 1}`` say.
-    parts
-        Divides a task that may have killed workers; the guilty part is looked for.
-    guilty
-        Gives the result of a task that kills workers whenever it runs, or raises; None: the error is raised.
-    """
-    flight: Flight[Task, Result] = Flight(client, call, common, waiting=iter(tasks), resources=resources)
-    turns = turns_of(client)
+    in_flight: TasksInFlight[Task, Result] = TasksInFlight(
+        client, call, common, waiting=iter(tasks), resources=resources
+    )
+    lock = isolation_lock(client)
     try:
-        while not flight.exhausted:
-            blamed = yield from _together(flight, turns)
+        while not in_flight.exhausted:
+            blamed = yield from _run_shared(in_flight, lock)
             if blamed:
-                suspects = [part for task in blamed for part in parts(task)]
-                yield from _alone(flight, turns, suspects, guilty or _accuse)
+                suspects = [part for task in blamed for part in split(task)]
+                yield from _run_isolated(in_flight, lock, suspects, give_up or _raise)
     finally:
-        flight.cancel()
+        in_flight.cancel()
 
 
-def _together(flight: Flight[Task, Result], turns: Turns) -> Generator[list[tuple[Task, Result]], None, list[Task]]:
-    """Run tasks side by side until none is left, some are blamed or another run asks to be alone; return the blamed."""
+def _run_shared(
+    in_flight: TasksInFlight[Task, Result], lock: IsolationLock
+) -> Generator[list[tuple[Task, Result]], None, list[Task]]:
+    """Run tasks beside other runs until none is left, some are blamed or isolation is wanted; return the blamed."""
     blamed: list[Task] = []
-    with turns.together(flight.look):
-        flight.fill()
-        while flight.pending:
-            landed: list[tuple[Task, Result]] = []
-            for task, result in flight.land():
+    with lock.shared(in_flight.check_workers):
+        in_flight.send_waiting()
+        while in_flight.pending:
+            results: list[tuple[Task, Result]] = []
+            for task, result in in_flight.next_finished():
                 if isinstance(result, KilledWorker):
                     blamed.append(task)
                 else:
-                    landed.append((task, result))
-            if not blamed and not turns.asked_for:
-                flight.fill()
-            yield landed
+                    results.append((task, result))
+            if not blamed and not lock.is_wanted:
+                in_flight.send_waiting()
+            yield results
     return blamed
 
 
-def _alone(
-    flight: Flight[Task, Result],
-    turns: Turns,
+def _run_isolated(
+    in_flight: TasksInFlight[Task, Result],
+    lock: IsolationLock,
     suspects: list[Task],
-    guilty: Callable[[Task, ClusterError], Result],
+    give_up: Callable[[Task, ClusterError], Result],
 ) -> Iterator[list[tuple[Task, Result]]]:
     """Run suspects one by one with nothing else on the cluster."""
-    with turns.alone(flight.look):
+    with lock.isolated(in_flight.check_workers):
         for suspect in suspects:
-            flight.send(suspect)
-            for task, result in flight.land():
+            in_flight.send(suspect)
+            for task, result in in_flight.next_finished():
                 if isinstance(result, KilledWorker):
-                    yield [(task, guilty(task, _poisoned(task, result)))]
+                    yield [(task, give_up(task, _kills_workers(task, result)))]
                 else:
                     yield [(task, result)]
 
 
-def _accuse(_task: Any, error: ClusterError) -> Any:  # noqa: ANN401  # never a result
+def _raise(_task: Any, error: ClusterError) -> Any:  # noqa: ANN401  # never a result
     raise error
 
 
-def _poisoned(task: object, killed: KilledWorker) -> ClusterError:
+def _kills_workers(task: object, killed: KilledWorker) -> ClusterError:
     return ClusterError(
         f"workers died again and again on {task}, even with nothing else to do (last: {killed.last_worker.address}): "
         "too little memory per worker, or a damaged tile; try a smaller --tile or fewer --workers"

@@ -72,7 +72,7 @@ def init_certificates(folder: str | os.PathLike[str], hosts: Sequence[str] = ())
     return (
         f"{made.ca}    certificate of the authority; its key was not kept, so it signs no other",
         f"{made.cert}  certificate for {', '.join(names)}, for {VALID.days} days",
-        f"{made.key}   its private key: whoever holds it is in",
+        f"{made.key}   its private key: whoever holds it may join",
         f"next: copy {folder} to every machine by a safe way, then",
         f"  segflow scheduler --host ADDRESS --tls {folder}",
         f"  segflow worker tls://ADDRESS:8786 --tls {folder}",
@@ -81,13 +81,13 @@ def init_certificates(folder: str | os.PathLike[str], hosts: Sequence[str] = ())
 
 
 def fresh_security() -> Security:
-    """Make certificates for one cluster that starts and ends with this process; they are held in memory."""
+    """Make certificates, held in memory, for a cluster that starts and ends with this process."""
     made = make_certificates(("localhost",))
     return _for_all_roles(made.ca.decode(), made.cert.decode(), made.key.decode())
 
 
 def load_security(folder: str) -> Security:
-    """Give what a folder of certificates means to Dask, the same for every role.
+    """Give Dask the certificates of a folder, the same for every role.
 
     Raises
     ------
@@ -108,16 +108,16 @@ def _for_all_roles(ca: str, cert: str, key: str) -> Security:
     )
 
 
-def greet(address: str, security: Security | None, seconds: float) -> None:
-    """See that a scheduler answers and takes our certificate; Dask alone would wait for a silent port for ever.
+def check_scheduler(address: str, security: Security | None, seconds: float) -> None:
+    """Check that a scheduler answers and accepts our certificate; Dask would wait for a silent port for ever.
 
     Raises
     ------
     ClusterError
-        If it does not within `seconds`, with why, as far as that can be told.
+        If it does not within `seconds`; the message says why, as far as that is known.
     """
     try:
-        _run_aside(_hear(address, security, seconds))
+        _run_in_thread(_read_first_byte(address, security, seconds))
     except ssl.SSLCertVerificationError as error:
         msg = f"scheduler {address} shows a certificate of another authority: {_advice(address)}"
         raise ClusterError(msg) from error
@@ -130,8 +130,8 @@ def greet(address: str, security: Security | None, seconds: float) -> None:
         raise ClusterError(msg) from error
 
 
-async def _hear(address: str, security: Security | None, seconds: float) -> None:
-    """Connect, hear the first byte, for a Dask server speaks first, and hang up; try again while nobody is there."""
+async def _read_first_byte(address: str, security: Security | None, seconds: float) -> None:
+    """Connect, read the first byte, since a Dask server speaks first, and close; retry while nothing listens."""
     host, port = get_address_host_port(address, strict=True)
     context = security.get_connection_args("client")["ssl_context"] if security else None
     last = "it is silent"
@@ -146,19 +146,19 @@ async def _hear(address: str, security: Security | None, seconds: float) -> None
                     last = str(error)
                     await asyncio.sleep(_AGAIN_SECONDS)
                     continue
-                await _first_byte(address, reader, writer)
+                await _wait_for_byte(address, reader, writer)
                 return
     except TimeoutError as error:
         raise TimeoutError(last) from error
 
 
-async def _first_byte(address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _wait_for_byte(address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Wait for a byte.
 
     Raises
     ------
     EOFError
-        If the server hangs up, or waits for the greeting of TLS that an address in the clear does not give.
+        If the server closes the connection, or waits for a TLS handshake while the address is not encrypted.
     """
     try:
         while True:
@@ -178,8 +178,8 @@ async def _first_byte(address: str, reader: asyncio.StreamReader, writer: asynci
             await writer.wait_closed()
 
 
-def _run_aside(question: Coroutine[Any, Any, None]) -> None:
-    """Wait for a coroutine in a thread of its own, whatever loop this one may be running."""
+def _run_in_thread(question: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine in a thread of its own and wait for it, since this thread may be running a loop already."""
     answer: Future[None] = Future()
 
     def ask() -> None:
@@ -188,7 +188,7 @@ def _run_aside(question: Coroutine[Any, Any, None]) -> None:
         except BaseException as error:  # noqa: BLE001  # carried to the thread that waits
             answer.set_exception(error)
 
-    Thread(target=ask, name="greet", daemon=True).start()
+    Thread(target=ask, name="segflow-check-scheduler", daemon=True).start()
     answer.result()
 
 
@@ -206,7 +206,7 @@ def _advice(address: str) -> str:
 
 
 def speaks_tls(address: str) -> bool | None:
-    """Tell whether a server answers a TLS greeting with TLS; None if nobody is there or it is silent."""
+    """Tell whether a server answers a TLS handshake with TLS; None if nothing listens or answers there."""
     try:
         host, port = get_address_host_port(address, strict=True)
         with socket.create_connection((host, port), timeout=_HELLO_SECONDS) as connection:

@@ -1,7 +1,7 @@
-"""`segflow scheduler` and `segflow worker`: the parts of a cluster that outlives a run, until somebody stops them.
+"""`segflow scheduler` and `segflow worker`: a cluster that outlives runs; both serve until they are stopped.
 
 Whoever reaches a scheduler or a worker may run code there. So they listen on loopback unless told
-otherwise, and beyond it only with TLS or an explicit word.
+otherwise, and beyond it only with TLS or with ``--insecure``.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ from distributed.utils import get_ip
 from segflow import __version__
 from segflow.errors import ClusterError, SettingsError
 from segflow.flows.cluster.opening import CONNECT_SECONDS, LOOPBACK, PortlessScheduler, PortlessWorker, dask_settings
-from segflow.flows.cluster.tls import greet, is_encrypted, load_security, security_for
-from segflow.flows.cluster.worker_places import find_gpus, spawn_environment, worker_places
+from segflow.flows.cluster.tls import check_scheduler, is_encrypted, load_security, security_for
+from segflow.flows.cluster.worker_specs import find_gpus, spawn_environment, worker_specs
 
 START_SECONDS = 120  # that a worker process has to come up; importing torch from a busy network disk takes its time
-LEAVE_SECONDS = 5.0  # that a scheduler has to hand the tasks of a worker that stops to others
+RETIRE_SECONDS = 5.0  # that a scheduler has to give the tasks of a worker that stops to others
 
 Say = Callable[[str], None]
 
@@ -48,7 +48,7 @@ class WorkerOptions:
     name
         Name in messages; several workers get ``NAME-0``, ``NAME-1``, …
     host
-        Address to listen on; None: that which faces the scheduler.
+        Address to listen on; None: that of the network by which the scheduler is reached.
     tls
         Folder of certificates.
     insecure
@@ -81,7 +81,7 @@ def serve_scheduler(host: str, port: int, tls: str | None, say: Say, *, insecure
     Raises
     ------
     SettingsError
-        If it would listen beyond loopback without TLS, or the certificates are no good.
+        If it would listen beyond loopback without TLS, or the certificates are missing, damaged or out of date.
     ClusterError
         If it cannot listen there.
     """
@@ -108,7 +108,7 @@ def serve_scheduler(host: str, port: int, tls: str | None, say: Say, *, insecure
 def serve_workers(address: str, options: WorkerOptions, say: Say) -> None:
     """Run workers for a scheduler until SIGTERM or SIGINT, or until the scheduler is gone.
 
-    A worker process that dies is started again. What is running when they are told to stop is done elsewhere.
+    A worker process that dies is started again. Tasks that run when the workers are told to stop go to other workers.
 
     Parameters
     ----------
@@ -127,15 +127,15 @@ def serve_workers(address: str, options: WorkerOptions, say: Say) -> None:
         If the scheduler does not answer, the workers do not start, or the scheduler goes away.
     """
     security = security_for(address, options.tls)
-    host = options.host or _facing(address)
+    host = options.host or _local_address(address)
     check_exposure(host, encrypted=is_encrypted(address), insecure=options.insecure, say=say)
     device, gpus = ("cpu", ()) if options.gpus == "none" else ("auto", _gpus(options.gpus))
     count = options.workers or max(1, len(gpus))
-    places, names = worker_places(count, gpus, device), _names(options.name, count)
+    specs, names = worker_specs(count, gpus, device), _names(options.name, count)
     environment = spawn_environment(count, options.threads)
     if options.threads:
         os.environ.update(environment)  # Dask would let variables of this process win over what was asked for
-    greet(address, security, CONNECT_SECONDS)
+    check_scheduler(address, security, CONNECT_SECONDS)
 
     async def serve() -> None:
         nannies = [
@@ -149,11 +149,11 @@ def serve_workers(address: str, options: WorkerOptions, say: Say) -> None:
                 memory_limit=0,
                 dashboard=False,
                 silence_logs=logging.CRITICAL,
-                env=dict(place.environment),
-                resources=dict(place.resources),
+                env=dict(spec.environment),
+                resources=dict(spec.resources),
                 death_timeout=START_SECONDS,
             )
-            for place, name in zip(places, names, strict=True)
+            for spec, name in zip(specs, names, strict=True)
         ]
         try:
             await asyncio.gather(*nannies)
@@ -168,7 +168,7 @@ def serve_workers(address: str, options: WorkerOptions, say: Say) -> None:
         say(f"{count} worker(s) of {address}, segflow {__version__}, {len(gpus)} GPU(s): {', '.join(map(str, names))}")
         stopped = await _until_stopped(_all_finished(nannies))
         if stopped:
-            await _leave(nannies)
+            await _retire(nannies)
         await _close(nannies)
         if not stopped:
             msg = f"scheduler {address} is gone, or sent its workers away: start them again when it is back"
@@ -178,7 +178,7 @@ def serve_workers(address: str, options: WorkerOptions, say: Say) -> None:
 
 
 def check_exposure(host: str, *, encrypted: bool, insecure: bool, say: Say) -> None:
-    """Let nothing listen beyond loopback that is not encrypted, unless that was said in so many words.
+    """Refuse to listen beyond loopback without encryption, unless ``--insecure`` was given.
 
     Raises
     ------
@@ -209,8 +209,8 @@ def is_loopback(host: str) -> bool:
     return bool(found) and all(ipaddress.ip_address(entry.partition("%")[0]).is_loopback for entry in found)
 
 
-def _facing(address: str) -> str:
-    """Give the address of this machine that the scheduler sees."""
+def _local_address(address: str) -> str:
+    """Give the address of this machine on the network by which the scheduler is reached."""
     host = get_address_host(address)
     try:
         return LOOPBACK if is_loopback(host) else str(get_ip(host))
@@ -250,14 +250,14 @@ async def _all_finished(nannies: Sequence[Nanny]) -> None:
     await asyncio.gather(*(nanny.finished() for nanny in nannies))
 
 
-async def _leave(nannies: Sequence[Nanny]) -> None:
-    """Hand what is running to other workers, so that nobody takes this for a task that killed its worker."""
+async def _retire(nannies: Sequence[Nanny]) -> None:
+    """Give the running tasks to other workers, so that no scheduler believes that a task killed its worker."""
     addresses = [nanny.worker_address for nanny in nannies if nanny.worker_address]
     with contextlib.suppress(OSError, TimeoutError):
         for nanny in nannies:
             nanny.close_gracefully()
         await asyncio.wait_for(
-            nannies[0].scheduler.retire_workers(workers=addresses, close_workers=False, remove=True), LEAVE_SECONDS
+            nannies[0].scheduler.retire_workers(workers=addresses, close_workers=False, remove=True), RETIRE_SECONDS
         )
 
 

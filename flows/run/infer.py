@@ -10,14 +10,14 @@ from functools import partial
 from distributed import Client
 
 from segflow.errors import ClusterError, TileError
-from segflow.flows.cluster.fitness import needed_resources
-from segflow.flows.cluster.flight import count_slots
+from segflow.flows.cluster.in_flight import count_slots
 from segflow.flows.cluster.opening import open_cluster
-from segflow.flows.cluster.tasks import run_grouped
+from segflow.flows.cluster.tasks import run_tasks
+from segflow.flows.cluster.worker_checks import needed_resources
 from segflow.flows.progress import Progress, stage
 from segflow.flows.run.shared_files import check_run
 from segflow.flows.run.store import Work
-from segflow.flows.run.task_sizes import TileRuns
+from segflow.flows.run.task_sizes import TileTasks
 from segflow.flows.run.tiles import TileJob, TilesDone, leave_empty, predict_tiles
 from segflow.segmentation.predict.memory import tune_malloc
 
@@ -77,20 +77,20 @@ def map_tiles(
     check_run(client, work)
     job, pending = tile_job(work), work.pending
     resources = needed_resources(client, work.plan.settings.device)
-    runs = TileRuns(pending, count_slots(client, resources))
-    network = tasks = 0.0
+    tasks = TileTasks(pending, count_slots(client, resources))
+    network = inside_tasks = 0.0
     started = time.perf_counter()
-    answers = run_grouped(client, call, job, runs, resources=resources, parts=_single, guilty=partial(_give_up, job))
+    answers = run_tasks(client, call, job, tasks, resources=resources, split=_single, give_up=partial(_give_up, job))
     with closing(answers):
         for group in answers:
             _record(work, [done for _, done in group])
             for indices, done in group:
-                runs.learn(len(indices), done.seconds)
+                tasks.learn(len(indices), done.seconds)
                 _report(work, done, progress)
                 network += done.network_seconds
-                tasks += done.seconds
+                inside_tasks += done.seconds
                 progress.advance(_pixels(work, indices))
-    return InferenceTimes(network=network, tasks=tasks, stage=time.perf_counter() - started)
+    return InferenceTimes(network=network, tasks=inside_tasks, stage=time.perf_counter() - started)
 
 
 def tile_job(work: Work) -> TileJob:

@@ -11,7 +11,7 @@ from segflow.io.work.locks import output_lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class OutputHold:
     """An output that this run alone writes to.
 
     Attributes
@@ -37,7 +37,7 @@ class Hold:
 
 
 @contextmanager
-def hold_output(plan: RunPlan) -> Iterator[Hold]:
+def hold_output(plan: RunPlan) -> Iterator[OutputHold]:
     """Hold the output of a run, after seeing that it can be written to.
 
     Raises
@@ -51,7 +51,7 @@ def hold_output(plan: RunPlan) -> Iterator[Hold]:
     folder, address = plan.work.parent, plan.products.address
     with output_lock(folder / f"{plan.name}.lock"):
         if address is None:
-            yield Hold()
+            yield OutputHold()
             return
         with output_lease(address.parent / ".segflow" / f"{plan.name}.lock", folder) as lease:
-            yield Hold(lease=lease)
+            yield OutputHold(lease=lease)

@@ -6,7 +6,7 @@ On a disk nothing of this happens: there the products are written where they bel
 from pathlib import Path
 
 from segflow.flows.progress import Progress, stage
-from segflow.flows.run.output_hold import Hold
+from segflow.flows.run.output_hold import OutputHold
 from segflow.flows.run.paths import ProductPaths
 from segflow.io.storage.files import remove_folder
 from segflow.io.storage.objects import abort_uploads, fetch_object, remove_object, upload_file
@@ -22,7 +22,7 @@ _MEDIA = {
 }  # what a browser or GIS is told
 
 
-def publish(paths: ProductPaths, names: tuple[str, ...], hold: Hold, progress: Progress) -> None:
+def publish(paths: ProductPaths, names: tuple[str, ...], hold: OutputHold, progress: Progress) -> None:
     """Send products to object storage and remove them from the work folder; nothing to do for those on a disk.
 
     What lies there already is not sent again, so a run that was killed here goes on here.

@@ -14,7 +14,7 @@ from segflow.flows.progress import Progress, Silence, Stopwatch
 from segflow.flows.run.catalogue import product_names, remove_stale, settings_digest, write_catalogue
 from segflow.flows.run.infer import InferenceTimes, infer
 from segflow.flows.run.item import read_item
-from segflow.flows.run.output_hold import Hold, hold_output
+from segflow.flows.run.output_hold import OutputHold, hold_output
 from segflow.flows.run.plan import RunPlan, plan_run
 from segflow.flows.run.publish import publish
 from segflow.flows.run.rasters import RastersDone, find_rasters, write_rasters
@@ -60,7 +60,7 @@ def segment_scene(
 
 
 def make_products(
-    plan: RunPlan, progress: Progress, hold: Hold, state: StateKeeper, client: ClientSource = None
+    plan: RunPlan, progress: Progress, hold: OutputHold, state: StateKeeper, client: ClientSource = None
 ) -> RunResult:
     """Go through the stages that are not done yet."""
     clock = Stopwatch()

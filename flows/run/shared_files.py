@@ -2,7 +2,7 @@
 
 from distributed import Client
 
-from segflow.flows.cluster.fitness import check_model, check_readable, check_shared
+from segflow.flows.cluster.worker_checks import check_model, check_readable, check_shared
 from segflow.flows.run.store import Work
 
 

@@ -11,10 +11,10 @@ QUICKEST = 1e-6  # s
 LEAST_SECONDS = 0.5  # of a task; workers may end so far apart, and tiny tasks at the end keep no scheduler busy
 
 
-class TileRuns:
-    """Cuts pending tiles into tasks, each when it is asked for, by what the tasks before it took.
+class TileTasks:
+    """Divides pending tiles into tasks, each when it is asked for, by how long the tasks before it took.
 
-    Which tiles share a task decides no pixel of an exact map.
+    Which tiles share a task changes no pixel of an exact map.
     """
 
     def __init__(self, pending: Sequence[int], slots: int) -> None:
@@ -23,16 +23,16 @@ class TileRuns:
         self._tiles = self._seconds = 0.0  # of the tasks before, the older the less
 
     def learn(self, tiles: int, seconds: float) -> None:
-        """Hear how long a task of so many tiles took [s]."""
+        """Take into account that a task of so many tiles took so long [s]."""
         self._tiles = MEMORY * self._tiles + tiles
         self._seconds = MEMORY * self._seconds + seconds
 
     def __iter__(self) -> Iterator[tuple[int, ...]]:
-        """Give runs of tiles until none is left."""
+        """Give tasks, each as the numbers of its tiles, until no tile is left."""
         while self._sent < len(self._pending):
-            run = tuple(self._pending[self._sent : self._sent + self._size()])
-            self._sent += len(run)
-            yield run
+            task = tuple(self._pending[self._sent : self._sent + self._size()])
+            self._sent += len(task)
+            yield task
 
     def _size(self) -> int:
         left = len(self._pending) - self._sent

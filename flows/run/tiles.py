@@ -1,4 +1,4 @@
-"""A run of tiles on one worker: pixels → tensors → logits → labels → canvas."""
+"""The tiles of one task, on one worker: pixels → tensors → logits → labels → canvas."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from segflow.errors import SceneError, TileError
-from segflow.flows.cluster.flight import worker_name
+from segflow.flows.cluster.in_flight import worker_name
 from segflow.flows.run.pipeline import prefetch, writer
 from segflow.io.models.packages import model_digest, read_model_file
 from segflow.io.scene.scenes import SceneInfo, open_scene

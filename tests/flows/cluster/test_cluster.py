@@ -12,7 +12,7 @@ from distributed import LocalCluster
 
 from segflow.errors import ClusterError, SceneError
 from segflow.flows.cluster.opening import open_cluster
-from segflow.flows.cluster.tasks import run_bounded
+from tests.clusters import results_of
 
 
 def square(common: int, task: int) -> tuple[int, int]:
@@ -51,7 +51,7 @@ def test_the_embedded_cluster_opens_no_port() -> None:
     """Work runs in this very process."""
     before = listening()
     with open_cluster(0, None) as client:
-        results = dict(run_bounded(client, square, 1, range(20)))
+        results = dict(results_of(client, square, 1, range(20)))
 
         assert listening() == before
     assert {task: value for task, (value, _) in results.items()} == {task: task * task + 1 for task in range(20)}
@@ -62,7 +62,7 @@ def test_the_embedded_cluster_opens_no_port() -> None:
 def test_worker_processes_stay_on_loopback() -> None:
     """Two processes share the work; nothing listens beyond this machine."""
     with open_cluster(2, None) as client:
-        results = dict(run_bounded(client, square, 1, range(40)))
+        results = dict(results_of(client, square, 1, range(40)))
 
         assert listening_addresses() == {"127.0.0.1"}
     pids = {pid for _, pid in results.values()}
@@ -73,7 +73,7 @@ def test_worker_processes_stay_on_loopback() -> None:
 def test_an_error_of_a_task_is_raised_as_it_was() -> None:
     """Our errors cross the cluster."""
     with open_cluster(0, None) as client, pytest.raises(SceneError, match="is damaged"):
-        list(run_bounded(client, fail, 0, range(4)))
+        list(results_of(client, fail, 0, range(4)))
 
 
 @pytest.mark.cluster
@@ -84,14 +84,14 @@ def test_a_task_that_kills_workers_is_named() -> None:
         open_cluster(1, None) as client,
         pytest.raises(ClusterError, match=r"died again and again on 3, even with nothing else"),
     ):
-        list(run_bounded(client, die, 0, range(6)))
+        list(results_of(client, die, 0, range(6)))
 
 
 @pytest.mark.cluster
 def test_an_existing_scheduler_is_used(existing: str) -> None:
     """Work goes to the workers of the scheduler whose address was given."""
     with open_cluster(0, existing) as client:
-        results = dict(run_bounded(client, square, 0, range(8)))
+        results = dict(results_of(client, square, 0, range(8)))
 
     assert len(results) == 8
 
@@ -129,7 +129,7 @@ def test_a_worker_that_dies_while_it_starts_does_not_end_the_run() -> None:
     killer.start()
     with open_cluster(2, None) as client:
         killer.join()
-        results = dict(run_bounded(client, square, 1, range(20)))
+        results = dict(results_of(client, square, 1, range(20)))
 
     assert len(killed) == 1
     assert {task: value for task, (value, _) in results.items()} == {task: task * task + 1 for task in range(20)}

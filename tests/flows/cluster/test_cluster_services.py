@@ -19,15 +19,14 @@ from segflow import __version__
 from segflow.configs.run import RunSettings
 from segflow.errors import ClusterError, SettingsError
 from segflow.flows.cluster import opening as cluster
-from segflow.flows.cluster.fitness import check_model, check_readable, check_shared, needed_resources, offers
 from segflow.flows.cluster.opening import open_cluster
-from segflow.flows.cluster.tasks import run_bounded
+from segflow.flows.cluster.worker_checks import check_model, check_readable, check_shared, needed_resources, offers
 from segflow.flows.cluster.workers import check_exposure, is_loopback
 from segflow.flows.run.segment import segment_scene
 from segflow.io.models.packages import model_digest
 from segflow.io.storage.certificates import write_certificates
 from tests.cluster_tasks import born_with, doze, hold, suspected, visible
-from tests.clusters import SEGFLOW, Service, scheduler, service, worker
+from tests.clusters import SEGFLOW, Service, results_of, scheduler, service, worker
 from tests.scenes import noise_scene, write_pixelwise_model
 
 pytestmark = pytest.mark.cluster
@@ -183,7 +182,7 @@ def test_another_version_on_a_worker_is_named(
 def test_another_version_that_joins_a_run_is_named(folder: Path, address: str, certs: str) -> None:
     """Its tiles would come from other arithmetic: the run stops, and what is done is kept."""
     with open_cluster(0, address, tls=certs) as client:
-        answers = run_bounded(client, doze, 0.1, range(3000))
+        answers = results_of(client, doze, 0.1, range(3000))
         next(answers)
         with service([sys.executable, "-c", ODD_WORKER.format(OLD_TORCH), address, certs], folder, "late") as odd:
             odd.wait_for("joined")

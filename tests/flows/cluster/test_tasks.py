@@ -1,4 +1,4 @@
-"""Tasks on a cluster: how many tiles make one, how many are out, which one is guilty, who may be alone."""
+"""Tasks on a cluster: how many tiles make one, how many are in flight, which one kills workers, who is isolated."""
 
 import itertools
 import os
@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import dask
 import pytest
@@ -15,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segflow.errors import ClusterError
-from segflow.flows.cluster.flight import IN_FLIGHT, count_slots, worker_name
+from segflow.flows.cluster.in_flight import IN_FLIGHT, count_slots, worker_name
+from segflow.flows.cluster.isolation import IsolationLock
 from segflow.flows.cluster.opening import open_cluster
-from segflow.flows.cluster.tasks import run_bounded, run_grouped
-from segflow.flows.cluster.turns import Turns
-from segflow.flows.run.task_sizes import FEWEST, LEAST_SECONDS, MOST, ROUNDS, TASK_SECONDS, TileRuns
+from segflow.flows.run.task_sizes import FEWEST, LEAST_SECONDS, MOST, ROUNDS, TASK_SECONDS, TileTasks
+from tests.clusters import results_of
 
 Numbers = tuple[int, ...]
 
@@ -37,11 +36,6 @@ def name_worker(_common: None, number: int) -> str:
     return f"{number} {worker_name()}"
 
 
-def run_flat(*args: Any, **options: Any) -> Iterator[Any]:
-    """Give the results of `run_grouped` one by one."""
-    return itertools.chain.from_iterable(run_grouped(*args, **options))
-
-
 def alone(numbers: Numbers) -> list[Numbers]:
     """Give each number alone."""
     return [(number,) for number in numbers]
@@ -54,15 +48,15 @@ def alone(numbers: Numbers) -> list[Numbers]:
 )
 def test_every_tile_is_in_one_task(pending: list[int], slots: int, seconds: list[float]) -> None:
     """In order, whatever the tasks before took; where tiles are slow, none holds more than is fair."""
-    runs, took = TileRuns(pending, slots), itertools.cycle(seconds)
+    tasks, took = TileTasks(pending, slots), itertools.cycle(seconds)
     cut: list[int] = []
-    for run in runs:
+    for task in tasks:
         left = len(pending) - len(cut)
         slow = min(seconds) > FEWEST * LEAST_SECONDS  # so that no fair share is too short
-        assert 1 <= len(run) <= MOST
-        assert slots <= 1 or not slow or len(run) <= -(-left // (ROUNDS * slots))
-        cut.extend(run)
-        runs.learn(FEWEST, next(took))
+        assert 1 <= len(task) <= MOST
+        assert slots <= 1 or not slow or len(task) <= -(-left // (ROUNDS * slots))
+        cut.extend(task)
+        tasks.learn(FEWEST, next(took))
 
     assert cut == pending
 
@@ -70,10 +64,10 @@ def test_every_tile_is_in_one_task(pending: list[int], slots: int, seconds: list
 @pytest.mark.parametrize(("tile_seconds", "expected"), [(10.0, FEWEST), (0.1, TASK_SECONDS / 0.1), (0.001, MOST)])
 def test_tasks_grow_until_they_take_their_time(tile_seconds: float, expected: float) -> None:
     """Slow tiles come in fours, fast ones in as many as fill the time."""
-    runs = TileRuns(range(10_000), slots=2)
-    cut = iter(runs)
+    tasks = TileTasks(range(10_000), slots=2)
+    cut = iter(tasks)
     first = next(cut)
-    runs.learn(len(first), len(first) * tile_seconds)
+    tasks.learn(len(first), len(first) * tile_seconds)
 
     assert len(first) == FEWEST
     assert len(next(cut)) == expected
@@ -81,21 +75,21 @@ def test_tasks_grow_until_they_take_their_time(tile_seconds: float, expected: fl
 
 def test_few_tasks_are_out_at_a_time() -> None:
     """Tasks are taken as results come: what a scheduler holds does not grow with the scene."""
-    taken = landed = most = 0
+    taken = finished = most = 0
 
     def tasks() -> Iterator[int]:
         nonlocal taken, most
         for number in range(200):
             taken += 1
-            most = max(most, taken - landed)
+            most = max(most, taken - finished)
             yield number
 
     with open_cluster(0, None) as client:
-        for _ in run_bounded(client, name_worker, None, tasks()):
-            landed += 1
+        for _ in results_of(client, name_worker, None, tasks()):
+            finished += 1
 
-    assert landed == taken == 200
-    assert most <= 2 * IN_FLIGHT  # what has landed is handed over when the next ones are out
+    assert finished == taken == 200
+    assert most <= 2 * IN_FLIGHT  # results are given when the next tasks are in flight
 
 
 def test_tasks_go_to_workers_that_offer_what_they_need() -> None:
@@ -106,7 +100,7 @@ def test_tasks_go_to_workers_that_offer_what_they_need() -> None:
     with SpecCluster(workers, scheduler) as cluster, Client(cluster, set_as_default=False) as client:
         client.wait_for_workers(2, timeout=30)
         anywhere, needy = count_slots(client), count_slots(client, {"GPU": 1})
-        names = {name for _, name in run_flat(client, name_worker, None, range(20), resources={"GPU": 1})}
+        names = {name for _, name in results_of(client, name_worker, None, range(20), resources={"GPU": 1})}
 
     assert (anywhere, needy) == (4, 1)
     assert {name.split()[1].split("@")[0] for name in names} == {"with"}
@@ -135,7 +129,7 @@ def test_only_the_guilty_part_is_given_up(two_workers: Client) -> None:
         lost.append(task)
         return ()
 
-    landed = list(run_flat(two_workers, die_at, 13, tasks, parts=alone, guilty=give_up))
+    landed = list(results_of(two_workers, die_at, 13, tasks, split=alone, give_up=give_up))
 
     assert lost == [(13,)]
     assert sorted(number for numbers, _ in landed for number in numbers) == list(range(40))
@@ -147,8 +141,8 @@ def test_a_run_that_stops_names_the_guilty_part(two_workers: Client) -> None:
     """What was done before is there; the cluster serves the next run."""
     landed = []
     with pytest.raises(ClusterError, match=r"again and again on \(5,\), even with nothing else to do"):
-        landed.extend(run_flat(two_workers, die_at, 5, [(1, 2), (3, 4), (5, 6), (7, 8)], parts=alone))
-    after = dict(run_bounded(two_workers, die_at, -1, [(1,), (2,)]))
+        landed.extend(results_of(two_workers, die_at, 5, [(1, 2), (3, 4), (5, 6), (7, 8)], split=alone))
+    after = dict(results_of(two_workers, die_at, -1, [(1,), (2,)]))
 
     assert after == {(1,): (-1,), (2,): (-2,)}
 
@@ -166,7 +160,7 @@ def test_a_run_beside_a_guilty_one_is_never_blamed() -> None:
             return ()
 
         tasks = [(number, number + 1) for number in range(0, 24, 2)]
-        landed[name] = sum(1 for _ in run_flat(client, die_at, deadly, tasks, parts=alone, guilty=give_up))
+        landed[name] = sum(1 for _ in results_of(client, die_at, deadly, tasks, split=alone, give_up=give_up))
 
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
@@ -187,18 +181,18 @@ def test_a_run_beside_a_guilty_one_is_never_blamed() -> None:
 
 def test_one_alone_is_alone() -> None:
     """Many threads, each now together and now alone: nobody is there beside one who is alone."""
-    turns, inside, seen = Turns(), set[str](), list[tuple[str, frozenset[str]]]()
-    lock = threading.Lock()
+    lock, inside, seen = IsolationLock(), set[str](), list[tuple[str, frozenset[str]]]()
+    noting = threading.Lock()
 
     def visit(name: str) -> None:
         for number in range(20):
             is_alone = number % 5 == 4
-            with turns.alone(lambda: None) if is_alone else turns.together(lambda: None):
-                with lock:
+            with lock.isolated(lambda: None) if is_alone else lock.shared(lambda: None):
+                with noting:
                     inside.add(name)
                     seen.append(("alone" if is_alone else "together", frozenset(inside)))
                 time.sleep(0.001)
-                with lock:
+                with noting:
                     inside.remove(name)
 
     threads = [threading.Thread(target=visit, args=(str(number),)) for number in range(8)]
@@ -213,14 +207,14 @@ def test_one_alone_is_alone() -> None:
 
 
 def test_waiting_for_others_ends_when_nobody_is_left() -> None:
-    """What the look raises comes through, and the turn is free for others."""
-    turns = Turns()
+    """What the check raises comes through, and the lock is free for others."""
+    lock = IsolationLock()
 
-    def look() -> None:
+    def check() -> None:
         msg = "no Dask worker is left"
         raise ClusterError(msg)
 
-    with turns.together(look), pytest.raises(ClusterError, match="no Dask worker"), turns.alone(look):
+    with lock.shared(check), pytest.raises(ClusterError, match="no Dask worker"), lock.isolated(check):
         pass
 
-    assert not turns.asked_for
+    assert not lock.is_wanted

@@ -23,7 +23,7 @@ import pytest
 import rasterio
 
 from segflow.configs.run import RunSettings
-from segflow.flows.cluster.flight import IN_FLIGHT
+from segflow.flows.cluster.in_flight import IN_FLIGHT
 from segflow.flows.cluster.opening import open_cluster
 from segflow.flows.progress import Silence
 from segflow.flows.run.infer import map_tiles

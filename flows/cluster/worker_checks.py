@@ -1,4 +1,4 @@
-"""Whether the workers of a cluster are fit for a run, found out before anything waits for them."""
+"""Checks before a run that the workers of a cluster can do it: devices, versions, model, files, shared folders."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ from distributed import Client
 from segflow import __version__
 from segflow.errors import ClusterError, SegflowError
 from segflow.flows.cluster.versions import read_versions
-from segflow.flows.cluster.worker_places import GPU
+from segflow.flows.cluster.worker_specs import GPU
 from segflow.io.models.packages import model_digest
 from segflow.io.storage.addresses import Place
 from segflow.io.storage.probes import answer_probe, file_head, place_probe, remove_answer
@@ -18,7 +18,7 @@ ANSWER_SECONDS = 30.0  # that a worker has to answer a question
 
 
 def needed_resources(client: Client, device: str) -> dict[str, float] | None:
-    """Give what a task must ask for to run on the right workers; None: any worker will do.
+    """Give the Dask resources that a task must ask for; None: any worker will do.
 
     With ``auto`` tasks go to the workers with a GPU where there are any, so that one map comes from one kind of device.
 
@@ -102,7 +102,7 @@ def check_readable(client: Client, paths: Iterable[str]) -> None:
 
 
 def check_shared(client: Client, place: Place) -> None:
-    """Check that all workers read in `place` what is written here, and the other way round.
+    """Check that all workers read in `place` what this process writes there, and that it reads what they write.
 
     Raises
     ------
@@ -148,13 +148,13 @@ async def _gather(
 ) -> list[Any]:
     """Ask all workers at once; what one raised takes the place of its answer."""
 
-    async def one(address: str) -> Any:  # noqa: ANN401  # what `call` returns
+    async def ask_one(address: str) -> Any:  # noqa: ANN401  # what `call` returns
         asked = client.run(_answer, call, arguments, workers=[address], on_error="return")
         return (await asyncio.wait_for(asked, ANSWER_SECONDS))[address]
 
-    return await asyncio.gather(*(one(address) for address in addresses), return_exceptions=True)
+    return await asyncio.gather(*(ask_one(address) for address in addresses), return_exceptions=True)
 
 
 async def _answer(call: Callable[..., Any], arguments: tuple[object, ...]) -> Any:  # noqa: ANN401  # what `call` returns
-    """Answer on a worker, beside its event loop: a file system that hangs must not stop its heartbeat."""
+    """Answer on a worker, in a thread: a file system that hangs must not stop the heartbeat of its event loop."""
     return await asyncio.to_thread(call, *arguments)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from segflow.flows.cluster.worker_places import find_gpus, spawn_environment, worker_places
+from segflow.flows.cluster.worker_specs import find_gpus, spawn_environment, worker_specs
 from segflow.segmentation.predict.devices import name_gpus
 from segflow.segmentation.predict.memory import MALLOC_ENVIRONMENT
 
@@ -12,32 +12,32 @@ from segflow.segmentation.predict.memory import MALLOC_ENVIRONMENT
 @pytest.mark.parametrize("device", ["auto", "cuda"])
 def test_each_worker_sees_one_gpu(device: str) -> None:
     """And offers it, so that a task that needs one finds it."""
-    places = worker_places(3, ("0", "1", "GPU-7f"), device)
+    specs = worker_specs(3, ("0", "1", "GPU-7f"), device)
 
-    assert [place.environment for place in places] == [{"CUDA_VISIBLE_DEVICES": name} for name in ("0", "1", "GPU-7f")]
-    assert [place.resources for place in places] == [{"GPU": 1.0}] * 3
+    assert [spec.environment for spec in specs] == [{"CUDA_VISIBLE_DEVICES": name} for name in ("0", "1", "GPU-7f")]
+    assert [spec.resources for spec in specs] == [{"GPU": 1.0}] * 3
 
 
 def test_fewer_workers_leave_gpus_free_and_more_share_them() -> None:
     """Dealt in turn."""
-    seen = [[place.environment["CUDA_VISIBLE_DEVICES"] for place in worker_places(n, ("4", "5"))] for n in (1, 5)]
+    seen = [[spec.environment["CUDA_VISIBLE_DEVICES"] for spec in worker_specs(n, ("4", "5"))] for n in (1, 5)]
 
     assert seen == [["4"], ["4", "5", "4", "5", "4"]]
 
 
 def test_a_gpu_that_was_named_is_named_to_all() -> None:
     """`cuda:1` means the second of those that are visible, in the workers as here."""
-    places = worker_places(2, ("4", "5"), "cuda:1")
+    specs = worker_specs(2, ("4", "5"), "cuda:1")
 
-    assert [(place.environment, place.resources) for place in places] == [({}, {"GPU": 1.0})] * 2
+    assert [(spec.environment, spec.resources) for spec in specs] == [({}, {"GPU": 1.0})] * 2
 
 
 def test_no_gpu_is_offered_without_one_or_on_the_processor() -> None:
     """On the processor GPUs are hidden, so that none is opened by accident."""
-    bare, hidden = worker_places(1, (), "auto"), worker_places(1, ("0",), "cpu")
+    bare, hidden = worker_specs(1, (), "auto"), worker_specs(1, ("0",), "cpu")
 
-    assert [(place.environment, place.resources) for place in bare] == [({}, {})]
-    assert [(place.environment, place.resources) for place in hidden] == [({"CUDA_VISIBLE_DEVICES": ""}, {})]
+    assert [(spec.environment, spec.resources) for spec in bare] == [({}, {})]
+    assert [(spec.environment, spec.resources) for spec in hidden] == [({"CUDA_VISIBLE_DEVICES": ""}, {})]
     assert find_gpus("cpu") == ()
 
 

@@ -1,4 +1,4 @@
-"""What each worker process on a machine gets: its processors, its GPU, and what it offers to tasks."""
+"""What each worker process on a machine gets: its processors, its GPU, and the resources that it offers to tasks."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ GPU = "GPU"  # Dask's usual name of the resource; a worker has one GPU, a task t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerPlace:
+class WorkerSpec:
     """One worker process.
 
     Attributes
@@ -25,8 +25,8 @@ class WorkerPlace:
     resources: Mapping[str, float]
 
 
-def worker_places(workers: int, gpus: Sequence[str], device: str = "auto") -> tuple[WorkerPlace, ...]:
-    """Deal the GPUs of a machine to its workers: each sees one, and takes it for ``cuda:0``.
+def worker_specs(workers: int, gpus: Sequence[str], device: str = "auto") -> tuple[WorkerSpec, ...]:
+    """Divide the GPUs of a machine among its workers: each sees one, as ``cuda:0``.
 
     Parameters
     ----------
@@ -38,19 +38,19 @@ def worker_places(workers: int, gpus: Sequence[str], device: str = "auto") -> tu
         As in the settings. With ``cuda:1`` every worker sees all GPUs, and the tasks say which; with ``cpu`` none.
     """
     if device == "cpu":
-        return (WorkerPlace(environment={"CUDA_VISIBLE_DEVICES": ""}, resources={}),) * workers
+        return (WorkerSpec(environment={"CUDA_VISIBLE_DEVICES": ""}, resources={}),) * workers
     if not gpus:
-        return (WorkerPlace(environment={}, resources={}),) * workers
+        return (WorkerSpec(environment={}, resources={}),) * workers
     if ":" in device:
-        return (WorkerPlace(environment={}, resources={GPU: 1.0}),) * workers
+        return (WorkerSpec(environment={}, resources={GPU: 1.0}),) * workers
     return tuple(
-        WorkerPlace(environment={"CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]}, resources={GPU: 1.0})
+        WorkerSpec(environment={"CUDA_VISIBLE_DEVICES": gpus[index % len(gpus)]}, resources={GPU: 1.0})
         for index in range(workers)
     )
 
 
 def find_gpus(device: str) -> tuple[str, ...]:
-    """Give the GPUs that this process may hand to its workers; none where the device is the processor."""
+    """Give the GPUs that this process may give to its workers; none where the device is the CPU."""
     if device == "cpu":
         return ()
     from segflow.segmentation.predict.devices import visible_gpus  # noqa: PLC0415  # torch, which worker processes load later
@@ -59,7 +59,7 @@ def find_gpus(device: str) -> tuple[str, ...]:
 
 
 def spawn_environment(workers: int, threads: int | None = None) -> dict[str, str]:
-    """Give what must be set before a worker process starts: freed memory is kept, processors are shared out.
+    """Give the variables that must be set before a worker process starts: for malloc, and its share of the processors.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Tasks that are with the workers of a cluster: few at a time, errors carried whole, no waiting for ever."""
+"""Tasks in flight on a cluster: few at a time, errors carried whole, no waiting for ever."""
 
 import os
 import queue
@@ -19,15 +19,13 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 IN_FLIGHT = 2  # tasks per worker thread: one that runs, one that waits
-LOOK_SECONDS = 2.0  # between looks at whether any worker is left
-DESERTED_LOOKS = (
-    60  # in a row without any worker, after which the run stops; a busy machine takes a minute to start one
-)
+CHECK_SECONDS = 2.0  # between checks whether any worker is left
+CHECKS_WITHOUT_WORKERS = 60  # in a row, after which the run stops; a busy machine takes a minute to start a worker
 COUNT_SECONDS = 5.0  # between counts of the workers: some may have come since
 
 
-class Flight(Generic[Task, Result]):
-    """The tasks of one run that are with the workers.
+class TasksInFlight(Generic[Task, Result]):
+    """The tasks of one run that were sent to the scheduler and have not come back.
 
     Attributes
     ----------
@@ -48,16 +46,16 @@ class Flight(Generic[Task, Result]):
     ) -> None:
         self._client, self._call, self._common, self._resources = client, call, common, resources
         self._waiting = waiting
-        self._settled: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._limit, self._counted = 0, -COUNT_SECONDS
-        self._empty_looks = 0
+        self._checks_without_workers = 0
         self.pending: dict[Any, tuple[Any, Task]] = {}
         self.exhausted = False
         self._problem: Exception | None = None
         self._needed = read_versions()
 
-    def fill(self) -> None:
-        """Send waiting tasks until `IN_FLIGHT` per worker thread are out."""
+    def send_waiting(self) -> None:
+        """Send waiting tasks until `IN_FLIGHT` per worker thread are in flight."""
         if time.monotonic() - self._counted >= COUNT_SECONDS:
             self._limit = IN_FLIGHT * max(1, count_slots(self._client, self._resources))
             self._counted = time.monotonic()
@@ -74,34 +72,34 @@ class Flight(Generic[Task, Result]):
         what = (self._needed, self._call, self._common, task)
         future = self._client.submit(_attempt, *what, pure=False, resources=self._resources)
         self.pending[future.key] = future, task
-        future.add_done_callback(self._settled.put)
+        future.add_done_callback(self._finished.put)
 
-    def land(self) -> list[tuple[Task, Result | KilledWorker]]:
-        """Give the tasks that came back, at least one, each with its result or the end of Dask's patience with it.
+    def next_finished(self) -> list[tuple[Task, Result | KilledWorker]]:
+        """Wait for finished tasks, at least one, and give each with its result, or `KilledWorker` if Dask gave it up.
 
         Raises
         ------
         ClusterError
             If no worker is left, or the cluster forgot a task.
         SegflowError
-            What a task met.
+            What a task raised.
         """
         if self._problem is not None:
             raise self._problem
-        settled = [self._next()]
-        while not self._settled.empty():
-            settled.append(self._settled.get())
-        landed = []
-        for future in settled:
+        futures = [self._next()]
+        while not self._finished.empty():
+            futures.append(self._finished.get())
+        finished = []
+        for future in futures:
             try:
-                landed.append(self._land(*self.pending.pop(future.key)))
+                finished.append(self._answer(*self.pending.pop(future.key)))
             except Exception as error:  # noqa: BLE001  # raised below, or after those that came with it were given
                 self._problem = self._problem or error
-        if self._problem is not None and not landed:
+        if self._problem is not None and not finished:
             raise self._problem
-        return landed
+        return finished
 
-    def _land(self, future: Any, task: Task) -> tuple[Task, Result | KilledWorker]:  # noqa: ANN401  # a future
+    def _answer(self, future: Any, task: Task) -> tuple[Task, Result | KilledWorker]:  # noqa: ANN401  # a future
         try:
             return task, self._result(future)
         except KilledWorker as error:
@@ -110,43 +108,43 @@ class Flight(Generic[Task, Result]):
             msg = f"the Dask cluster forgot a task ({error}): what is done is kept; repeat the command"
             raise ClusterError(msg) from error
 
-    def look(self) -> None:
-        """Look whether any worker is there; called every `LOOK_SECONDS` while nothing comes.
+    def check_workers(self) -> None:
+        """Check that any worker is there; called every `CHECK_SECONDS` while no task finishes.
 
-        It counts looks, not seconds: a machine that slept for an hour has not been deserted for one.
+        Checks are counted, not seconds: a machine that slept for an hour was not without workers for an hour.
 
         Raises
         ------
         ClusterError
-            If there was none in `DESERTED_LOOKS` looks in a row, or the scheduler is gone.
+            If there was none in more than `CHECKS_WITHOUT_WORKERS` checks in a row, or the scheduler is gone.
         """
         alive = self._client.status == "running" and count_slots(self._client, self._resources)
-        self._empty_looks = 0 if alive else self._empty_looks + 1
-        if self._client.status == "closed" or self._empty_looks > DESERTED_LOOKS:
+        self._checks_without_workers = 0 if alive else self._checks_without_workers + 1
+        if self._client.status == "closed" or self._checks_without_workers > CHECKS_WITHOUT_WORKERS:
             kind = f" that offers {self._resources}" if self._resources else ""
             msg = f"no Dask worker{kind} is left: what is done is kept; start workers again and repeat the command"
             raise ClusterError(msg)
 
     def cancel(self) -> None:
-        """Take back what is out."""
+        """Cancel the tasks in flight."""
         self._client.cancel([future for future, _ in self.pending.values()])
 
     def _next(self) -> Any:  # noqa: ANN401  # a future
         while True:
             try:
-                return self._settled.get(timeout=LOOK_SECONDS)
+                return self._finished.get(timeout=CHECK_SECONDS)
             except queue.Empty:
-                self.look()
+                self.check_workers()
 
     def _result(self, future: Any) -> Any:  # noqa: ANN401  # a future, and what the task returns
-        """Give what a task returned, or raise what it met; a result lost with its worker is made again."""
+        """Give what a task returned, or raise what it raised; what is lost with its worker, Dask computes again."""
         while True:
             try:
-                result = future.result(timeout=LOOK_SECONDS)
+                result = future.result(timeout=CHECK_SECONDS)
             except TimeoutError:
                 if future.status == "error":
                     raise
-                self.look()
+                self.check_workers()
                 continue
             if isinstance(result, _Failure):
                 failed = result.kind(result.message)
