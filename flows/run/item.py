@@ -85,6 +85,10 @@ class ItemRecord:
         sizes = file_sizes(self.products.place)
         return all(sizes.get(name) == size for name, (_, size) in self.files.items())
 
+    def lists(self, products: SceneProducts) -> bool:
+        """Tell whether these, the item itself aside, are the products that it lists."""
+        return self.files.keys() == set(products.names) - {item_place(products.place).name}
+
     def as_properties(self) -> dict[str, Any]:
         """Give the record as a property of the item."""
         tiles = self.tiles

@@ -105,7 +105,8 @@ def find_result(plan: RunPlan) -> RunResult | None:
             f"(run {item.key}, this is {plan.key}): choose another --out, or replace them with --overwrite"
         )
         raise OutputExistsError(msg)
-    if item.key != plan.key or item.settings != settings_digest(plan) or not item.complete:
+    same = item.key == plan.key and item.settings == settings_digest(plan) and item.lists(plan.products)
+    if not same or not item.complete:
         return None
     if item.damaged and plan.settings.on_tile_error == "fail":
         return None

@@ -18,6 +18,7 @@ from segflow.flows.products.pixels import PixelMeaning
 from segflow.flows.products.places import SceneProducts
 from segflow.flows.products.product import FromCanvas, FromObjects, FromRaster, Product
 from segflow.flows.progress import Silence
+from segflow.flows.run.item import read_item
 from segflow.flows.run.output_hold import hold_output
 from segflow.flows.run.plan import RunPlan, plan_run
 from segflow.flows.run.scene_state import keep_state
@@ -154,9 +155,12 @@ def test_a_further_product_is_an_entry_and_its_function(tmp_path: Path) -> None:
     make(plan)
     products = plan.products
     item = json.loads(products.path(ITEM).read_text())
+    found = read_item(products.place)
     report = products.path(REPORT).read_text()
 
     assert verify_products(products.folder).sound
+    assert found is not None
+    assert (found.lists(products), found.lists(plain.products)) == (True, False)
     assert {path.name for path in products.folder.iterdir()} == set(products.names)
     for product in (UNCERTAINTY, FLATGEOBUF, PNG):
         assert item["assets"][product.name]["type"] == product.media_type
