@@ -54,6 +54,7 @@ ROOMS = {
     ),
     "flows": (
         "flows",
+        "flows.products",
         "flows.vectorize",
         "flows.cluster",
         "flows.models",

@@ -9,26 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from segflow.errors import SceneError, SettingsError
+from segflow.flows.products.entries import CLASSES, CONFIDENCE
+from segflow.flows.products.places import SceneProducts, item_place
 from segflow.flows.run.item import read_item
-from segflow.flows.run.paths import ProductPaths
-from segflow.io.labels.references import (
-    UNKNOWN,
-    Values,
-    describe_classes,
-    open_classes,
-    read_colours,
-    read_legend,
-)
+from segflow.io.labels.references import UNKNOWN, Values, open_classes
+from segflow.io.raster.classes import PALETTE, describe_class_band, read_colour_table
 from segflow.io.raster.sidecars import LegendEntry
 from segflow.io.scene.scenes import SceneInfo, describe_scene
+from segflow.io.stac.classification import read_class_objects
+from segflow.io.work.records import read_json
 from segflow.segmentation.spec import NODATA
 from segflow.tiling import TileGrid
 
 BLOCK = 1024  # px; a multiple of the 64 px cells that areas are measured in
-_END = "_classes"
 _COUNTED = 65_536  # a wider range of values is sorted instead of counted
-# For maps without colours: those of Okabe and Ito, told apart by everybody.
-_COLOURS = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0), (240, 228, 66))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,21 +59,22 @@ class MapToEvaluate:
             If there is none, or it holds no class values.
         """
         if path.is_dir():
-            path = ProductPaths(folder=path.resolve(), name=path.resolve().name).classes
+            folder = path.resolve()
+            path = SceneProducts(folder=folder, name=folder.name).path(CLASSES)
             if not path.is_file():
                 msg = f"{path.parent} holds no {path.name}: give a class raster, or the folder of one scene, OUT/SCENE"
                 raise SceneError(msg)
-        info = describe_classes(path, "map")
-        folder, name = path.resolve().parent, path.stem.removesuffix(_END)
-        ours = path.stem == folder.name + _END
+        info = describe_class_band(path, "map")
+        folder, name = path.resolve().parent, path.stem.removesuffix(CLASSES.ending)
+        ours = path.stem == folder.name + CLASSES.ending
         item = read_item(folder) if ours else None
-        percent = path.with_name(f"{name}_confidence.tif")
+        percent = path.with_name(CONFIDENCE.file_name(name))
         known = percent != path and percent.is_file()
         return cls(
             name=name,
             classes=info,
             confidence=_confidence(percent, info) if known else None,
-            legend=read_legend(folder) if ours else (),
+            legend=_item_legend(folder) if ours else (),
             tile=item.tiles.core if item else None,
         )
 
@@ -165,9 +160,9 @@ def legend_of(values: set[int], info: SceneInfo) -> tuple[LegendEntry, ...]:
         shown = ", ".join(map(str, wrong[:8]))
         msg = f"map {info.path} holds {shown}, but class values go from 0 to {NODATA - 1}: choose a class map"
         raise SceneError(msg)
-    colours = read_colours(info)
+    colours = read_colour_table(info.path)
     return tuple(
-        LegendEntry(value=value, name=f"class {value}", rgb=colours.get(value, _COLOURS[index % len(_COLOURS)]))
+        LegendEntry(value=value, name=f"class {value}", rgb=colours.get(value, PALETTE[index % len(PALETTE)]))
         for index, value in enumerate(sorted(values))
     )
 
@@ -191,6 +186,15 @@ def values_in(info: SceneInfo) -> set[int]:
         for tile in TileGrid(height=info.grid.height, width=info.grid.width, core=BLOCK, margin=0, stride=1):
             found |= set(distinct(raster.read(tile.core)))
     return found - {UNKNOWN, NODATA}
+
+
+def _item_legend(folder: Path) -> tuple[LegendEntry, ...]:
+    """Give the classes that the item of a product folder names; none without an item."""
+    item = read_json(item_place(folder))
+    try:
+        return read_class_objects(item["assets"][CLASSES.name]) if item else ()
+    except (KeyError, TypeError, ValueError):
+        return ()
 
 
 def _confidence(path: Path, classes: SceneInfo) -> SceneInfo:

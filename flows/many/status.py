@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from segflow.configs.run import RunSettings
 from segflow.errors import OutputError
+from segflow.flows.products.entries import ITEM
 from segflow.flows.run.item import ItemRecord, read_item
 from segflow.flows.run.paths import work_folder
 from segflow.io.storage.addresses import Address, Place, place_of
@@ -87,7 +88,7 @@ def read_status(out: str, work: str | None = None) -> tuple[SceneStatus, ...]:
         if not place.is_dir():
             msg = f"{out} is no output folder: needs the one that `segflow run --out` was given"
             raise OutputError(msg)
-        known |= {path.name for path in list_folders(place) if (path / f"{path.name}.json").is_file()}
+        known |= {path.name for path in list_folders(place) if (path / ITEM.file_name(path.name)).is_file()}
     elif not folder.is_dir():
         msg = f"{out} was not written from this machine: needs the work folder, give it with --work"
         raise OutputError(msg)

@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import quote
 
 from segflow.flows.models.lookup import ModelRef
+from segflow.flows.products.pixels import model_legend
 from segflow.io.models.packages import read_model_file
-from segflow.io.raster.sidecars import LegendEntry
-from segflow.io.stac.items import ANY_TIME, STAC_VERSION, class_objects
+from segflow.io.stac.classification import class_objects
+from segflow.io.stac.items import ANY_TIME, STAC_VERSION
 from segflow.io.work.records import file_size
 from segflow.segmentation.spec import ModelSpec
 
@@ -101,7 +102,7 @@ def _input(spec: ModelSpec) -> dict[str, Any]:
 
 
 def _output(spec: ModelSpec) -> dict[str, Any]:
-    legend = [LegendEntry(value=entry.value, name=entry.name, rgb=entry.rgb) for entry in spec.classes]
+    legend = model_legend(spec)
     axes = ["class" if axis == "channel" else axis for axis in _AXES]
     return {
         "name": "logits",

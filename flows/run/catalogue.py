@@ -8,33 +8,19 @@ from typing import Any
 
 from segflow import __version__
 from segflow.flows.models.lookup import shipped_models
+from segflow.flows.products.entries import ITEM, vector_classes
+from segflow.flows.products.pixels import model_legend
+from segflow.flows.products.product import FromRaster
 from segflow.flows.run.item import RECORD, ItemRecord
-from segflow.flows.run.paths import ProductPaths
 from segflow.flows.run.plan import FORMAT, RunPlan
 from segflow.flows.run.publish import withdraw
 from segflow.flows.run.rasters import RastersDone
 from segflow.flows.run.report import write_scene_report
-from segflow.flows.run.vectors import MapContents, vector_classes
-from segflow.io.raster.sidecars import (
-    LegendEntry,
-    aux_path,
-    qml_path,
-    write_class_sidecars,
-    write_confidence_sidecars,
-)
+from segflow.flows.run.vectors import MapContents
 from segflow.io.stac.items import ItemAsset, build_item, write_item
 from segflow.io.work.records import remove_file
 from segflow.segmentation.spec import NODATA
 from segflow.segmentation.summary import MapSummary
-
-
-def product_names(plan: RunPlan) -> tuple[str, ...]:
-    """Give the names of all files that a run writes, the item last."""
-    paths = plan.products
-    rasters = [paths.classes, paths.confidence]
-    rasters += [paths.probabilities] if plan.settings.probabilities else []
-    vectors = [paths.vectors] if vector_classes(plan) else []
-    return tuple(path.name for path in (*rasters, *_sidecars(paths).values(), *vectors, paths.report, paths.item))
 
 
 def remove_stale(plan: RunPlan) -> None:
@@ -47,11 +33,9 @@ def remove_stale(plan: RunPlan) -> None:
     OutputError
         If a file cannot be removed.
     """
-    paths = plan.products
-    stale = [path for path in (paths.probabilities, paths.vectors) if path.name not in product_names(plan)]
-    for path in (paths.item, *stale):
-        withdraw(paths, path.name)
-        remove_file(path)
+    for product in plan.products.stale:
+        withdraw(plan.products, product)
+        remove_file(plan.products.path(product))
 
 
 def settings_digest(plan: RunPlan) -> str:
@@ -60,7 +44,7 @@ def settings_digest(plan: RunPlan) -> str:
     parts = {
         "format": FORMAT,
         "version": __version__,
-        "classes": [entry.name for entry in vector_classes(plan)],
+        "classes": [entry.name for entry in vector_classes(settings, plan.model.spec)],
         "min_area": settings.min_area,
         "min_hole": settings.min_hole,
         "simplify": settings.simplify,
@@ -80,16 +64,14 @@ def write_catalogue(plan: RunPlan, rasters: RastersDone, contents: MapContents) 
     OutputError
         If a file cannot be written.
     """
-    paths = plan.products
-    write_class_sidecars(paths.classes, legend(plan))
-    write_confidence_sidecars(paths.confidence)
-    write_scene_report(plan, rasters, contents, product_names(plan))
-    spec = plan.model.spec
+    products, spec = plan.products, plan.model.spec
+    for product, source in products.made_from(FromRaster):
+        source.write(products.path(source.raster), products.path(product), model_legend(spec))
+    write_scene_report(plan, rasters, contents)
     item = build_item(
         name=plan.name,
         grid=plan.scene.grid,
         assets=_assets(plan),
-        legend=legend(plan),
         scene_hrefs=tuple(_href(plan, path) for path in plan.inputs),
         acquired=plan.scene.acquired,
         gsd=plan.ground,
@@ -101,12 +83,7 @@ def write_catalogue(plan: RunPlan, rasters: RastersDone, contents: MapContents) 
             **moves(plan, contents),
         },
     )
-    write_item(paths.item, item)
-
-
-def legend(plan: RunPlan) -> tuple[LegendEntry, ...]:
-    """Give the classes of the model as a legend."""
-    return tuple(LegendEntry(value=c.value, name=c.name, rgb=c.rgb) for c in plan.model.spec.classes)
+    write_item(products.path(ITEM), item)
 
 
 def class_table(plan: RunPlan, summary: MapSummary) -> list[dict[str, Any]]:
@@ -138,23 +115,20 @@ def moves(plan: RunPlan, contents: MapContents) -> dict[str, Any]:
 
 
 def _assets(plan: RunPlan) -> list[ItemAsset]:
-    paths = plan.products
-    assets = [ItemAsset.of(paths.classes, "classes"), ItemAsset.of(paths.confidence, "confidence")]
-    if plan.settings.probabilities:
-        assets.append(ItemAsset.of(paths.probabilities, "probabilities"))
-    assets.extend(ItemAsset.of(path, "sidecar", key) for key, path in _sidecars(paths).items())
-    if vector_classes(plan):
-        assets.append(ItemAsset.of(paths.vectors, "vectors"))
-    return [*assets, ItemAsset.of(paths.report, "report")]
-
-
-def _sidecars(paths: ProductPaths) -> dict[str, Path]:
-    """Give the files beside the rasters, by their key in the item."""
-    return {
-        "classes-attributes": aux_path(paths.classes),
-        "classes-legend": qml_path(paths.classes),
-        "confidence-legend": qml_path(paths.confidence),
-    }
+    """Describe all products but the item itself."""
+    legend = model_legend(plan.model.spec)
+    return [
+        ItemAsset.of(
+            plan.products.path(product),
+            key=product.name,
+            media_type=product.media_type,
+            roles=product.roles,
+            title=product.title,
+            content=None if product.pixels is None else product.pixels.content(legend),
+        )
+        for product in plan.products.made
+        if product is not ITEM
+    ]
 
 
 def _record(plan: RunPlan, rasters: RastersDone) -> ItemRecord:

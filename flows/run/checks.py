@@ -4,7 +4,10 @@ from pathlib import Path
 
 from segflow.configs.run import RunSettings
 from segflow.errors import SceneMismatchError, SettingsError
+from segflow.flows.products.places import SceneProducts
+from segflow.flows.products.product import FromObjects
 from segflow.io.scene.scenes import SceneInfo
+from segflow.io.vector.formats import check_format
 from segflow.segmentation.spec import ModelSpec
 
 
@@ -30,6 +33,18 @@ def check_scene(scene: SceneInfo, ground: float | None, spec: ModelSpec) -> None
             f"{low:g} to {high:g} m: read it at {spec.gsd:g} m with --resample, or choose another model"
         )
         raise SceneMismatchError(msg)
+
+
+def check_products(products: SceneProducts) -> None:
+    """Check that the formats of the vector files can be written here.
+
+    Raises
+    ------
+    SettingsError
+        If one needs an extra that is not installed.
+    """
+    for _, source in products.made_from(FromObjects):
+        check_format(source.format)
 
 
 def check_classes(settings: RunSettings, spec: ModelSpec) -> None:

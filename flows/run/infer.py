@@ -107,7 +107,7 @@ def tile_job(work: Work) -> TileJob:
         precision=settings.precision,
         batch=settings.batch,
         threads=None if settings.scheduler else max(1, (os.cpu_count() or 1) // max(1, settings.workers)),
-        probabilities=settings.probabilities,
+        probabilities=plan.products.reads_probabilities,
         skip_damaged=settings.on_tile_error == "nodata",
         sidecars=settings.sidecars,
         remote=settings.allow_remote,

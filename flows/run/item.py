@@ -6,7 +6,7 @@ from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from segflow.errors import OutputError
-from segflow.flows.run.paths import ProductPaths
+from segflow.flows.products.places import SceneProducts, item_place
 from segflow.io.storage.addresses import Address, Place
 from segflow.io.work.records import file_sizes, read_json
 from segflow.tiling import TileGrid
@@ -60,7 +60,7 @@ class ItemRecord:
     tiles: TileGrid
     damaged: tuple[int, ...]
     files: dict[str, tuple[str, int]]
-    products: ProductPaths
+    products: SceneProducts
     parts: tuple[str, ...] = ()
     resample: bool = False
 
@@ -84,6 +84,10 @@ class ItemRecord:
         """Whether every product is there in its full size; `segflow verify` reads them too."""
         sizes = file_sizes(self.products.place)
         return all(sizes.get(name) == size for name, (_, size) in self.files.items())
+
+    def lists(self, products: SceneProducts) -> bool:
+        """Tell whether these, the item itself aside, are the products that it lists."""
+        return self.files.keys() == set(products.names) - {item_place(products.place).name}
 
     def as_properties(self) -> dict[str, Any]:
         """Give the record as a property of the item."""
@@ -135,7 +139,7 @@ def read_item(folder: Place) -> ItemRecord | None:
     OutputError
         If there is an item that is not one of ours, or the store does not answer.
     """
-    path = folder / f"{folder.name}.json"
+    path = item_place(folder)
     content = read_json(path)
     if content is None:
         return None
@@ -157,13 +161,13 @@ def find_item(folder: Place) -> ItemRecord:
     place = folder if isinstance(folder, Address) else folder.resolve()
     record = read_item(place)
     if record is None:
-        msg = f"{folder} holds no finished run: needs the item {place.name}.json; run the scene first"
+        msg = f"{folder} holds no finished run: needs the item {item_place(place).name}; run the scene first"
         raise OutputError(msg)
     return record
 
 
-def _products(place: Place) -> ProductPaths:
+def _products(place: Place) -> SceneProducts:
     """Give the products at a place; those on object storage have no folder here, only names."""
     if isinstance(place, Address):
-        return ProductPaths(folder=Path(place.name), name=place.name, address=place)
-    return ProductPaths(folder=place, name=place.name)
+        return SceneProducts(folder=Path(place.name), name=place.name, address=place)
+    return SceneProducts(folder=place, name=place.name)

@@ -2,67 +2,17 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from segflow.configs.run import RunSettings
+from segflow.flows.products.entries import PRODUCTS
+from segflow.flows.products.places import SceneProducts
+from segflow.flows.products.product import Product
 from segflow.io.storage.addresses import Address, Place, place_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProductPaths:
-    """Where the products of a scene go.
-
-    Attributes
-    ----------
-    folder, name
-        The folder where the scene's products are written, and the scene's name.
-    address
-        Where they are sent when all are whole, if that is object storage; None: they stay in the folder.
-    """
-
-    folder: Path
-    name: str
-    address: Address | None = None
-
-    @property
-    def place(self) -> Place:
-        """Where the products lie in the end."""
-        return self.address or self.folder
-
-    @property
-    def classes(self) -> Path:
-        """The class raster."""
-        return self.folder / f"{self.name}_classes.tif"
-
-    @property
-    def confidence(self) -> Path:
-        """The confidence raster."""
-        return self.folder / f"{self.name}_confidence.tif"
-
-    @property
-    def probabilities(self) -> Path:
-        """The raster of class probabilities."""
-        return self.folder / f"{self.name}_probabilities.tif"
-
-    @property
-    def vectors(self) -> Path:
-        """The GeoPackage."""
-        return self.folder / f"{self.name}.gpkg"
-
-    @property
-    def report(self) -> Path:
-        """The report to look at."""
-        return self.folder / f"{self.name}.html"
-
-    @property
-    def item(self) -> Path:
-        """The STAC item, written last."""
-        return self.folder / f"{self.name}.json"
-
-
-def product_paths(settings: RunSettings, name: str) -> ProductPaths:
-    """Give where the products of the scene `name` go.
+def place_products(settings: RunSettings, name: str, made: tuple[Product, ...] = PRODUCTS) -> SceneProducts:
+    """Give the products of the scene `name` with the places where they go.
 
     Raises
     ------
@@ -71,8 +21,9 @@ def product_paths(settings: RunSettings, name: str) -> ProductPaths:
     """
     out = place_of(settings.out)
     if isinstance(out, Address):
-        return ProductPaths(folder=work_folder(settings) / "products" / name, name=name, address=out / name)
-    return ProductPaths(folder=out.absolute() / name, name=name)
+        folder = work_folder(settings) / "products" / name
+        return SceneProducts(folder=folder, name=name, made=made, address=out / name)
+    return SceneProducts(folder=out.absolute() / name, name=name, made=made)
 
 
 def work_folder(settings: RunSettings) -> Path:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,10 @@ import psutil
 from segflow.configs.run import TILE_STEP, RunSettings
 from segflow.errors import SettingsError
 from segflow.flows.models.lookup import ModelRef, find_model
-from segflow.flows.run.checks import check_classes, check_scene, find_warnings, is_exact
-from segflow.flows.run.paths import ProductPaths, product_paths, work_folder
+from segflow.flows.products.entries import wanted_products
+from segflow.flows.products.places import SceneProducts
+from segflow.flows.run.checks import check_classes, check_products, check_scene, find_warnings, is_exact
+from segflow.flows.run.paths import place_products, work_folder
 from segflow.io.inputs.band_files import BandChoice
 from segflow.io.inputs.kinds import ScenePath, describe_input
 from segflow.io.scene.bands import select_bands
@@ -50,6 +51,8 @@ class RunPlan:
         Cores, reads, margin.
     settings
         What the user asked for.
+    products
+        The products that the run makes, and where they go.
     key
         Digest of all that decides the value of a pixel; runs with one key share their work.
     warnings
@@ -64,18 +67,14 @@ class RunPlan:
     model: ModelRef
     tiles: TileGrid
     settings: RunSettings
+    products: SceneProducts
     key: str
     warnings: tuple[str, ...]
 
     @property
     def name(self) -> str:
         """Name of the scene: as given, else its own: that of its file, its folder or its STAC item."""
-        return self.settings.name or self.scene.name
-
-    @property
-    def products(self) -> ProductPaths:
-        """Where the products go."""
-        return product_paths(self.settings, self.name)
+        return self.products.name
 
     @property
     def work(self) -> Path:
@@ -88,7 +87,7 @@ class RunPlan:
         return is_exact(self.model.spec, self.tiles.margin)
 
 
-def plan_run(path: ScenePath | Sequence[ScenePath], settings: RunSettings, *, remember: bool = True) -> RunPlan:
+def plan_run(path: ScenePath, settings: RunSettings, *, remember: bool = True) -> RunPlan:
     """Check scene, model and settings against each other and plan the run.
 
     Parameters
@@ -123,6 +122,8 @@ def plan_run(path: ScenePath | Sequence[ScenePath], settings: RunSettings, *, re
     ground = gsd(scene.grid)
     check_scene(scene, ground, model.spec)
     check_classes(settings, model.spec)
+    products = place_products(settings, settings.name or scene.name, wanted_products(settings, model.spec))
+    check_products(products)
     tiles = tile_scene(scene.grid.shape, model.spec, settings)
     device = settings.device if settings.scheduler else choose_device(settings.device).type
     digest = input_identity(
@@ -140,6 +141,7 @@ def plan_run(path: ScenePath | Sequence[ScenePath], settings: RunSettings, *, re
         model=model,
         tiles=tiles,
         settings=settings,
+        products=products,
         key=run_key(digest, scene, bands, model, tiles, device, settings),
         warnings=tuple(find_warnings(scene, model.spec, tiles.margin)),
     )

@@ -1,7 +1,6 @@
 """`segflow plan`: what a run would do, without doing it."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +8,6 @@ import numpy as np
 import psutil
 
 from segflow.configs.run import RunSettings
-from segflow.flows.run.catalogue import product_names
 from segflow.flows.run.plan import RunPlan, forward_memory, plan_run
 from segflow.flows.run.tiles import load_engine
 from segflow.io.inputs.kinds import ScenePath
@@ -32,15 +30,12 @@ class Preview:
         Estimated memory of one forward pass [bytes].
     free
         Memory that is available now [bytes].
-    products
-        Files that would be written.
     """
 
     plan: RunPlan
     speed: float
     memory: int
     free: int
-    products: tuple[str, ...]
 
     @property
     def seconds(self) -> float:
@@ -70,7 +65,7 @@ class Preview:
             "free_bytes": self.free,
             "network_px_per_second": round(self.speed),
             "network_seconds": round(self.seconds, 1),
-            "products": self.products,
+            "products": plan.products.names,
             "key": plan.key,
             "warnings": plan.warnings,
             "settings": asdict(plan.settings),
@@ -90,13 +85,13 @@ class Preview:
             f"margin   {tiles.margin} px, costs {tiles.work:.2f}× the scene's pixels; the map {promise}",
             f"memory   about {self.memory / 2**30:.1f} GiB per forward pass, {self.free / 2**30:.1f} GiB free",
             f"time     about {_duration(self.seconds)} in the network ({self.speed / MEGA:.2f} Mpx/s here, now)",
-            f"writes   {plan.products.place}/: {', '.join(self.products)}",
+            f"writes   {plan.products.place}/: {_join(plan.products.names)}",
             f"run      {plan.key}",
         ]
         return "\n".join([*lines, *(f"warning  {warning}" for warning in plan.warnings)])
 
 
-def preview_run(path: ScenePath | Sequence[ScenePath], settings: RunSettings) -> Preview:
+def preview_run(path: ScenePath, settings: RunSettings) -> Preview:
     """Plan a run and measure the network's speed on one small tile of zeros.
 
     Raises
@@ -110,7 +105,6 @@ def preview_run(path: ScenePath | Sequence[ScenePath], settings: RunSettings) ->
         speed=_speed(plan),
         memory=forward_memory(plan.tiles, settings.batch or 1),
         free=psutil.virtual_memory().available,
-        products=product_names(plan),
     )
 
 

@@ -3,36 +3,25 @@
 On a disk nothing of this happens: there the products are written where they belong.
 """
 
-from pathlib import Path
-
+from segflow.flows.products.entries import ITEM
+from segflow.flows.products.places import SceneProducts
+from segflow.flows.products.product import Product
 from segflow.flows.progress import Progress, stage
 from segflow.flows.run.output_hold import OutputHold
-from segflow.flows.run.paths import ProductPaths
 from segflow.io.storage.files import remove_folder
 from segflow.io.storage.objects import abort_uploads, fetch_object, remove_object, upload_file
 from segflow.io.work.records import file_size
 
-_MEDIA = {
-    ".tif": "image/tiff; application=geotiff; profile=cloud-optimized",
-    ".gpkg": "application/geopackage+sqlite3",
-    ".html": "text/html; charset=utf-8",
-    ".json": "application/geo+json",
-    ".qml": "application/xml",
-    ".xml": "application/xml",
-}  # what a browser or GIS is told
 
-
-def publish(paths: ProductPaths, names: tuple[str, ...], hold: OutputHold, progress: Progress) -> None:
+def publish(products: SceneProducts, hold: OutputHold, progress: Progress) -> None:
     """Send products to object storage and remove them from the work folder; nothing to do for those on a disk.
 
     What lies there already is not sent again, so a run that was killed here goes on here.
 
     Parameters
     ----------
-    paths
-        Where they lie and where they go.
-    names
-        Their names, the item's last.
+    products
+        The products, where they lie and where they go; the item comes last.
     hold
         Of the output: the item is written only while it is ours.
     progress
@@ -47,20 +36,20 @@ def publish(paths: ProductPaths, names: tuple[str, ...], hold: OutputHold, progr
     OutputError
         If the store does not answer or refuses.
     """
-    if paths.address is None:
+    if products.address is None:
         return
-    abort_uploads(paths.address)
-    total = sum(file_size(paths.folder / name) or 0 for name in names)
+    abort_uploads(products.address)
+    total = sum(file_size(products.folder / name) or 0 for name in products.names)
     with stage(progress, "upload", total, "B"):
-        for name in names:
-            if name == names[-1]:
+        for product in products.made:
+            if product is ITEM:
                 hold.check()
-            media = _MEDIA.get(Path(name).suffix, "application/octet-stream")
-            upload_file(paths.folder / name, paths.address / name, media, progress.advance)
-    remove_folder(paths.folder)
+            path = products.path(product)
+            upload_file(path, products.address / path.name, product.content_type, progress.advance)
+    remove_folder(products.folder)
 
 
-def withdraw(paths: ProductPaths, name: str) -> None:
+def withdraw(products: SceneProducts, product: Product) -> None:
     """Take a product of an earlier run off object storage; nothing to do for those on a disk.
 
     Raises
@@ -68,11 +57,11 @@ def withdraw(paths: ProductPaths, name: str) -> None:
     OutputError
         If the store does not answer or refuses.
     """
-    if paths.address is not None:
-        remove_object(paths.address / name)
+    if products.address is not None:
+        remove_object(products.address / products.path(product).name)
 
 
-def restore(paths: ProductPaths, name: str) -> None:
+def restore(products: SceneProducts, product: Product) -> None:
     """Bring a product back from object storage if it lies there and not here; nothing to do for those on a disk.
 
     Raises
@@ -80,5 +69,6 @@ def restore(paths: ProductPaths, name: str) -> None:
     OutputError
         If the store does not answer or refuses, or the file cannot be written.
     """
-    if paths.address is not None and not (paths.folder / name).is_file():
-        fetch_object(paths.address / name, paths.folder / name)
+    path = products.path(product)
+    if products.address is not None and not path.is_file():
+        fetch_object(products.address / path.name, path)

@@ -6,6 +6,8 @@ It holds no timings and no date of its own, so that equal runs give equal bytes.
 from pathlib import Path
 
 from segflow import __version__
+from segflow.flows.products.entries import CLASSES, REPORT
+from segflow.flows.products.places import SceneProducts
 from segflow.flows.run.plan import RunPlan
 from segflow.flows.run.rasters import RastersDone
 from segflow.flows.run.vectors import MapContents
@@ -13,16 +15,8 @@ from segflow.io.pages.map import ClassShare, ReportContent, ReportFile, ReportSe
 from segflow.io.work.records import file_size
 from segflow.segmentation.spec import NODATA
 
-TITLES = {
-    "_classes.tif": "Class of every pixel (COG)",
-    "_confidence.tif": "Probability of that class (COG)",
-    "_probabilities.tif": "Probability of every class (COG)",
-    ".gpkg": "Classes as polygons (GeoPackage)",
-    ".json": "STAC item",
-}  # of products by the end of their names; sidecars need no line
 
-
-def write_scene_report(plan: RunPlan, rasters: RastersDone, contents: MapContents, products: tuple[str, ...]) -> None:
+def write_scene_report(plan: RunPlan, rasters: RastersDone, contents: MapContents) -> None:
     """Write the report of a run.
 
     Raises
@@ -31,18 +25,16 @@ def write_scene_report(plan: RunPlan, rasters: RastersDone, contents: MapContent
         If it cannot be written.
     """
     write_report(
-        plan.products.report,
-        report_content(plan, rasters, contents, products),
-        classes=plan.products.classes,
+        plan.products.path(REPORT),
+        report_content(plan, rasters, contents),
+        classes=plan.products.path(CLASSES),
         scene=None if rasters.damaged else plan.scene,
         sidecars=plan.settings.sidecars,
         remote=plan.settings.allow_remote,
     )
 
 
-def report_content(
-    plan: RunPlan, rasters: RastersDone, contents: MapContents, products: tuple[str, ...]
-) -> ReportContent:
+def report_content(plan: RunPlan, rasters: RastersDone, contents: MapContents) -> ReportContent:
     """Give all that the report says in words and numbers."""
     spec = plan.model.spec
     names = " and ".join(entry.name for entry in spec.classes)
@@ -55,7 +47,7 @@ def report_content(
         nodata=contents.summary.count(NODATA),
         notes=(*plan.warnings, *_damage(plan, rasters)),
         sections=(_scene_facts(plan), _model_facts(plan), _run_facts(plan), *_moved_facts(plan, contents)),
-        files=_files(plan, products),
+        files=_files(plan.products),
         footer=f"segflow {__version__}, run {plan.key}",
     )
 
@@ -148,10 +140,9 @@ def _moved_facts(plan: RunPlan, contents: MapContents) -> tuple[ReportSection, .
     return (ReportSection(title="Moved in the vectors", facts=facts),)
 
 
-def _files(plan: RunPlan, products: tuple[str, ...]) -> tuple[ReportFile, ...]:
+def _files(products: SceneProducts) -> tuple[ReportFile, ...]:
     return tuple(
-        ReportFile(name=name, title=title, size=file_size(plan.products.folder / name))
-        for name in products
-        for end, title in TITLES.items()
-        if name == plan.name + end
+        ReportFile(name=product.file_name(products.name), title=product.caption, size=file_size(products.path(product)))
+        for product in products.made
+        if product.caption is not None
     )

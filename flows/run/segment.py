@@ -11,7 +11,7 @@ from distributed import Client
 from segflow.configs.run import RunSettings
 from segflow.errors import OutputExistsError
 from segflow.flows.progress import Progress, Silence, Stopwatch
-from segflow.flows.run.catalogue import product_names, remove_stale, settings_digest, write_catalogue
+from segflow.flows.run.catalogue import remove_stale, settings_digest, write_catalogue
 from segflow.flows.run.infer import InferenceTimes, infer
 from segflow.flows.run.item import read_item
 from segflow.flows.run.output_hold import OutputHold, hold_output
@@ -20,10 +20,11 @@ from segflow.flows.run.publish import publish
 from segflow.flows.run.rasters import RastersDone, find_rasters, write_rasters
 from segflow.flows.run.report import list_moves
 from segflow.flows.run.result import RunResult
-from segflow.flows.run.scene_lists import ScenePath, describe_path, guess_name
+from segflow.flows.run.scene_lists import describe_path, guess_name
 from segflow.flows.run.scene_state import StateKeeper, keep_state
 from segflow.flows.run.store import clear_canvas, open_work
 from segflow.flows.run.vectors import write_vectors
+from segflow.io.inputs.kinds import ScenePath
 
 ClientSource = Client | Callable[[], Client] | None
 
@@ -76,7 +77,7 @@ def make_products(
         write_catalogue(plan, rasters, contents)
     if plan.products.address is not None:
         with clock.measure("upload"):
-            publish(plan.products, product_names(plan), hold, progress)
+            publish(plan.products, hold, progress)
     return RunResult.of(
         plan,
         reused=reused,
@@ -104,7 +105,8 @@ def find_result(plan: RunPlan) -> RunResult | None:
             f"(run {item.key}, this is {plan.key}): choose another --out, or replace them with --overwrite"
         )
         raise OutputExistsError(msg)
-    if item.key != plan.key or item.settings != settings_digest(plan) or not item.complete:
+    same = item.key == plan.key and item.settings == settings_digest(plan) and item.lists(plan.products)
+    if not same or not item.complete:
         return None
     if item.damaged and plan.settings.on_tile_error == "fail":
         return None

@@ -56,7 +56,7 @@ def open_work(plan: RunPlan) -> Iterator[Work]:
     if not (Journal.matches(path, header) and canvas_exists(canvas)):
         _start_over(plan)
         grid, spec = plan.scene.grid, plan.model.spec
-        classes = len(spec.classes) if plan.settings.probabilities else None
+        classes = len(spec.classes) if plan.products.reads_probabilities else None
         create_canvas(
             canvas,
             CanvasLayout(height=grid.height, width=grid.width, chunk=plan.tiles.core, classes=classes),

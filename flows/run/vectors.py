@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 from segflow.configs.run import RunSettings
+from segflow.flows.products.entries import CLASSES, CONFIDENCE, vector_classes
+from segflow.flows.products.product import FromObjects
 from segflow.flows.progress import Progress, stage
 from segflow.flows.run.plan import RunPlan
 from segflow.flows.vectorize.polygon_layers import ClassLayer, LayerWriting, Origin
@@ -10,7 +12,7 @@ from segflow.flows.vectorize.polygon_map import PolygonJob, finish_polygons, tra
 from segflow.flows.vectorize.pool import Pool, cores, open_pool
 from segflow.flows.vectorize.worker_tasks import BlockTask, close_files, count_map
 from segflow.io.raster.maps import MapFiles
-from segflow.io.vector.formats import VectorWriter, open_vectors
+from segflow.io.vector.formats import VectorWriter, open_vector_files
 from segflow.io.vector.geopackage import VectorLayer
 from segflow.io.vector.spill import SpillFile
 from segflow.segmentation.spec import ClassSpec
@@ -51,9 +53,10 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
         If the map has more objects than the settings allow.
     """
     summary = MapSummary(plan.scene.grid)
-    paths, settings = plan.products, plan.settings
-    files = MapFiles(classes=paths.classes, confidence=paths.confidence, grid=plan.scene.grid)
-    classes = vector_classes(plan)
+    products, settings = plan.products, plan.settings
+    files = MapFiles(classes=products.path(CLASSES), confidence=products.path(CONFIDENCE), grid=plan.scene.grid)
+    outputs = [(products.path(product), made.format) for product, made in products.made_from(FromObjects)]
+    classes = vector_classes(settings, plan.model.spec) if outputs else ()
     rules = polygon_rules(settings)
     passes = 1 + (bool(classes) and rules.sieves) + any(c.geometry == "line" for c in classes)
     blocks = sum(1 for _ in files.windows())
@@ -65,12 +68,12 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
                 return MapContents(summary=summary, objects={})
             shapes = frozenset(c.value for c in classes if c.geometry != "line")
             job = PolygonJob(files=files, classes=shapes, rules=rules)
-            with SpillFile(paths.vectors) as spill:
+            with SpillFile(outputs[0][0]) as spill:
                 found = trace_polygons(job, spill, pool, progress, summary)
                 origin = Origin(
                     scene=plan.name, model=f"{plan.model.spec.name} {plan.model.spec.version}", run=plan.key
                 )
-                with open_vectors(paths.vectors, plan.scene.grid.crs) as writer:
+                with open_vector_files(outputs, plan.scene.grid.crs) as writer:
                     portions = finish_polygons(job, found, spill, pool)
                     layers = _layers(plan, classes)
                     polygons = [layer for layer in layers if layer.layer.geometry_type == "Polygon"]
@@ -94,18 +97,6 @@ def polygon_rules(settings: RunSettings) -> PolygonRules:
         smooth=settings.smooth,
         max_vertices=settings.max_vertices,
         max_objects=settings.max_objects,
-    )
-
-
-def vector_classes(plan: RunPlan) -> tuple[ClassSpec, ...]:
-    """Give the classes that become layers: those asked for, else all polygons and lines; none without vectors."""
-    if not plan.settings.vectors:
-        return ()
-    wanted = plan.settings.classes
-    return tuple(
-        entry
-        for entry in plan.model.spec.classes
-        if (entry.geometry != "none" if wanted is None else entry.name in wanted)
     )
 
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from segflow.errors import OutputError
 from segflow.flows.models.lookup import find_model
+from segflow.flows.products.entries import CLASSES, CONFIDENCE
+from segflow.flows.products.places import SceneProducts
 from segflow.flows.run.item import ItemRecord, find_item
-from segflow.flows.run.paths import ProductPaths
 from segflow.flows.run.tiles import load_engine
 from segflow.io.inputs.band_files import BandChoice
 from segflow.io.inputs.kinds import describe_input
@@ -146,15 +147,15 @@ def _sha256(path: Place) -> str | None:
 
 
 @contextmanager
-def _rasters(paths: ProductPaths) -> Iterator[ProductPaths]:
+def _rasters(products: SceneProducts) -> Iterator[SceneProducts]:
     """Give products whose class and confidence rasters lie here, brought from object storage where they lie there."""
-    if paths.address is None:
-        yield paths
+    if products.address is None:
+        yield products
         return
     with TemporaryDirectory(prefix="segflow-verify-") as folder:
-        here = replace(paths, folder=Path(folder))
-        for path in (here.classes, here.confidence):
-            fetch_object(paths.address / path.name, path)
+        here = replace(products, folder=Path(folder))
+        for path in map(here.path, (CLASSES, CONFIDENCE)):
+            fetch_object(products.address / path.name, path)
         yield here
 
 
@@ -174,8 +175,8 @@ def _count_differences(item: ItemRecord, windows: list[Window]) -> int:
     with (
         _rasters(item.products) as products,
         open_scene(described, item.bands, sidecars=item.sidecars, remote=item.remote) as scene,
-        open_map(products.classes) as classes,
-        open_map(products.confidence) as confidence,
+        open_map(products.path(CLASSES)) as classes,
+        open_map(products.path(CONFIDENCE)) as confidence,
     ):
         differing = 0
         truth = replace(item.tiles, margin=max(item.tiles.margin, model.spec.dependency or model.spec.margin))

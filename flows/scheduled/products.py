@@ -1,13 +1,15 @@
 """What a map shows on Prefect's screen: areas by class, a picture, where the products lie."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from segflow.errors import SegflowError
+from segflow.flows.products.entries import CLASSES, REPORT
+from segflow.flows.products.places import item_place
 from segflow.flows.scheduled.artifacts import artifact_key, show_link, show_picture, show_table, show_text
 from segflow.io.pages.quicklook import class_picture, png_uri
-from segflow.io.raster.sidecars import LegendEntry
+from segflow.io.stac.classification import read_class_objects
 from segflow.io.storage.addresses import Place
 from segflow.io.work.records import read_json
 
@@ -60,29 +62,15 @@ def show_products(folder: Place) -> str | None:
 def _exhibits(folder: Place) -> Iterator[Callable[[], str | None]]:
     """Give what there is to show of a run, one after the other."""
     name = folder.name
-    item = read_json(folder / f"{name}.json")
+    item = read_json(item_place(folder))
     if item is None:
         msg = f"{folder} holds no finished run"
         raise ValueError(msg)
     yield lambda: show_table(artifact_key("areas", name), area_rows(item), f"Area of every class in {name}")
     yield lambda: show_text(artifact_key("products", name), products_text(name, folder, item), f"Products of {name}")
-    report = folder / f"{name}.html"
+    report = folder / REPORT.file_name(name)
     yield lambda: show_link(artifact_key("report", name), str(report), f"Report of {name}, on the worker's machine")
     if isinstance(folder, Path):
-        uri = png_uri(class_picture(folder / f"{name}_classes.tif", _legend(item), PICTURE_SIDE))
+        legend = read_class_objects(item["assets"][CLASSES.name])
+        uri = png_uri(class_picture(folder / CLASSES.file_name(name), legend, PICTURE_SIDE))
         yield lambda: show_picture(artifact_key("quicklook", name), uri, f"Classes of {name}")
-
-
-def _legend(item: Mapping[str, Any]) -> Sequence[LegendEntry]:
-    """Give the legend from the asset of the class raster."""
-    entries = item["assets"]["classes"]["classification:classes"]
-    return [
-        LegendEntry(value=entry["value"], name=entry["name"], rgb=_rgb(entry["color_hint"]))
-        for entry in entries
-        if "color_hint" in entry and entry["value"] != 255  # noqa: PLR2004  # nodata stays transparent
-    ]
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    red, green, blue = bytes.fromhex(colour)
-    return red, green, blue

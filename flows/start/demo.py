@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from segflow.configs.run import RunSettings
+from segflow.flows.products.entries import CLASSES, REPORT, VECTORS
 from segflow.flows.progress import Progress
 from segflow.flows.run.result import RunResult
 from segflow.flows.run.segment import segment_scene
@@ -35,15 +36,15 @@ class DemoResult:
     def describe(self) -> str:
         """Give the result as lines to read, with the files to open."""
         folder = self.run.folder
-        name = folder.name
+        vectors, classes, report = (folder / each.file_name(folder.name) for each in (VECTORS, CLASSES, REPORT))
         forest = f"IoU {self.scores.iou[FOREST]:.3f}, F1 {self.scores.f1[FOREST]:.3f}"
         return "\n".join(
             [
                 self.run.describe(),
                 f"forest against the demo's truth: {forest}, accuracy {self.scores.pixel_accuracy:.3f}",
                 "",
-                f"open in QGIS     {folder / f'{name}.gpkg'} and {folder / f'{name}_classes.tif'}",
-                f"open in browser  {folder / f'{name}.html'}",
+                f"open in QGIS     {vectors} and {classes}",
+                f"open in browser  {report}",
                 f"then             segflow run YOUR_SCENE.tif · segflow verify {folder} --seams 8",
             ]
         )
@@ -80,7 +81,7 @@ def score_map(folder: Path, truth: Path) -> Scores:
     truth
         Label raster, 255 where the truth is unknown.
     """
-    classes = folder / f"{folder.name}_classes.tif"
+    classes = folder / CLASSES.file_name(folder.name)
     grid = describe_scene(truth).grid
     histogram = np.zeros((2, 2), np.int64)
     for found, reference in zip(read_blocks(classes, classes, grid), read_blocks(truth, truth, grid), strict=True):

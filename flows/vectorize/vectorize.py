@@ -12,6 +12,7 @@ import numpy as np
 
 from segflow.configs.vectors import VectorizeSettings
 from segflow.errors import OutputExistsError, SceneMismatchError, SettingsError
+from segflow.flows.products.entries import CLASSES, CONFIDENCE
 from segflow.flows.progress import Progress, Silence, stage
 from segflow.flows.vectorize.polygon_layers import ClassLayer, LayerWriting, Origin
 from segflow.flows.vectorize.polygon_map import PolygonJob, PolygonMap, finish_polygons, trace_polygons
@@ -27,7 +28,6 @@ from segflow.segmentation.vectors.geodesy import Ground
 from segflow.segmentation.vectors.polygons.rules import PolygonRules
 from segflow.segmentation.vectors.sieving.sieve import Moved
 
-CLASSES, CONFIDENCE = "_classes", "_confidence"  # how segflow names its rasters
 BLOCKS_PER_PROCESS = 8  # a process that starts for less costs more than it gives
 
 
@@ -251,10 +251,10 @@ def _confidence(raster: ClassRaster, settings: VectorizeSettings) -> Path | None
     """Give the confidence raster that was named, or the one beside the class raster."""
     if settings.confidence is not None:
         return check_confidence(settings.confidence, raster.grid)
-    beside = raster.path.with_name(f"{_scene(raster.path)}{CONFIDENCE}{raster.path.suffix}")
+    beside = raster.path.with_name(f"{_scene(raster.path)}{CONFIDENCE.ending}{raster.path.suffix}")
     return check_confidence(beside, raster.grid) if beside.is_file() and beside != raster.path else None
 
 
 def _scene(path: Path) -> str:
     """Give the name of the scene that a class raster maps."""
-    return path.stem.removesuffix(CLASSES)
+    return path.stem.removesuffix(CLASSES.ending)

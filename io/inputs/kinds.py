@@ -25,13 +25,14 @@ from segflow.io.scene.resampling import resample_scene
 from segflow.io.scene.scenes import describe_scene
 from segflow.io.scene.sources import is_remote
 
-ScenePath = str | os.PathLike[str]
+OnePath = str | os.PathLike[str]
+ScenePath = OnePath | Sequence[OnePath]  # a file, folder or address; several files are the parts of a mosaic
 
 _DEFAULT_LIMITS = SceneLimits()
 
 
 def describe_input(
-    given: ScenePath | Sequence[ScenePath],
+    given: ScenePath,
     choice: BandChoice,
     *,
     gsd: float | None = None,
@@ -74,9 +75,7 @@ def describe_input(
     return scene if gsd is None else resample_scene(scene, gsd)
 
 
-def _describe_one(
-    path: ScenePath, choice: BandChoice, *, limits: SceneLimits, sidecars: bool, remote: bool
-) -> SceneInfo:
+def _describe_one(path: OnePath, choice: BandChoice, *, limits: SceneLimits, sidecars: bool, remote: bool) -> SceneInfo:
     text = os.fspath(path)
     suffix = os.path.splitext(text.partition("?")[0] if is_remote(text) else text)[1].lower()  # noqa: PTH122 - or a URL
     if suffix in (".json", ".geojson"):

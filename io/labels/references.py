@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,10 +15,9 @@ from rasterio.windows import Window as RasterioWindow
 
 from segflow.errors import SceneError
 from segflow.io.labels.rasters import same_grid
-from segflow.io.raster.sidecars import LegendEntry
+from segflow.io.raster.classes import describe_class_band
 from segflow.io.scene.gdal import DRIVER, gdal_env, ignore_missing_georeference, scene_errors
-from segflow.io.scene.scenes import Scene, SceneInfo, describe_scene, open_scene
-from segflow.io.work.records import read_json
+from segflow.io.scene.scenes import Scene, SceneInfo, open_scene
 from segflow.tiling import Grid, Window
 
 Values = npt.NDArray[np.int64]  # (height, width); -1 without data
@@ -35,7 +33,7 @@ class ValueReader(Protocol):
         """Give the values in a window of the map's grid: (height, width) array, -1 without data."""
 
 
-class ClassRaster:
+class ClassReader:
     """A class raster on its own grid."""
 
     def __init__(self, scene: Scene) -> None:
@@ -62,31 +60,11 @@ class WarpedRaster:
         return np.where(alpha != 0, pixels.astype(np.int64), UNKNOWN)
 
 
-def describe_classes(path: str | os.PathLike[str], role: str) -> SceneInfo:
-    """Give what a class raster says about itself.
-
-    Raises
-    ------
-    SceneError
-        If it cannot be opened, or does not hold one band of whole numbers.
-    """
-    info = describe_scene(path)
-    if len(info.bands) != 1:
-        msg = f"{role} {path} has {len(info.bands)} bands, but needs one of class values: choose the right file"
-        raise SceneError(msg)
-    if np.dtype(info.dtype).kind not in "iu":
-        msg = (
-            f"{role} {path} holds {info.dtype}, but class values are whole numbers: convert it, or choose the class map"
-        )
-        raise SceneError(msg)
-    return info
-
-
 @contextmanager
-def open_classes(info: SceneInfo) -> Iterator[ClassRaster]:
+def open_classes(info: SceneInfo) -> Iterator[ClassReader]:
     """Open a class raster on its own grid."""
     with open_scene(info.path, (info.bands[0].number,)) as scene:
-        yield ClassRaster(scene)
+        yield ClassReader(scene)
 
 
 @contextmanager
@@ -98,7 +76,7 @@ def open_reference(path: str | os.PathLike[str], grid: Grid, *, resample: bool) 
     SceneError
         If it cannot be opened, holds no class values, or lies on another grid and may not be resampled.
     """
-    info = describe_classes(path, "reference")
+    info = describe_class_band(path, "reference")
     if same_grid(info.grid, grid):
         with open_classes(info) as raster:
             yield raster
@@ -118,39 +96,6 @@ def open_reference(path: str | os.PathLike[str], grid: Grid, *, resample: bool) 
             dataset = stack.enter_context(rasterio.open(info.path, driver=DRIVER, sharing=False))
             warped = stack.enter_context(_warp(dataset, grid))
         yield WarpedRaster(warped, info.path)
-
-
-def read_legend(folder: Path) -> tuple[LegendEntry, ...]:
-    """Give the classes that the STAC item of a product folder names; none without an item."""
-    item = read_json(folder / f"{folder.name}.json")
-    try:
-        entries = item["assets"]["classes"]["classification:classes"] if item else []
-        return tuple(
-            LegendEntry(
-                value=int(entry["value"]),
-                name=str(entry.get("title", entry["name"])),
-                rgb=_rgb(entry.get("color_hint", "808080")),
-            )
-            for entry in entries
-            if not entry.get("nodata")
-        )
-    except (KeyError, TypeError, ValueError):
-        return ()
-
-
-def read_colours(info: SceneInfo) -> dict[int, tuple[int, int, int]]:
-    """Give the colour table of a class raster; empty without one."""
-    ignore_missing_georeference()
-    with (
-        gdal_env(),
-        scene_errors(info.path, "opening", _DAMAGED),
-        rasterio.open(info.path, driver=DRIVER, sharing=False) as dataset,
-    ):
-        try:
-            table = dataset.colormap(info.bands[0].number)
-        except ValueError:  # rasterio's word for: it has none
-            return {}
-    return {int(value): (int(r), int(g), int(b)) for value, (r, g, b, _) in table.items()}
 
 
 def describe_grid(grid: Grid) -> str:
@@ -176,8 +121,3 @@ def _warp(dataset: Any, grid: Grid) -> WarpedVRT:  # noqa: ANN401
 def _crs_name(wkt: str) -> str:
     code = CRS.from_wkt(wkt).to_authority()
     return ":".join(code) if code else wkt.split('"')[1]
-
-
-def _rgb(digits: str) -> tuple[int, int, int]:
-    r, g, b = bytes.fromhex(digits)
-    return r, g, b

@@ -12,11 +12,10 @@ from rasterio.enums import ColorInterp
 
 from segflow.errors import SceneError, SceneMismatchError
 from segflow.io.raster.sidecars import aux_path
+from segflow.io.raster.styles import Rgb
 from segflow.io.scene.gdal import DRIVER, gdal_env, scene_errors
-from segflow.io.scene.scenes import describe_scene
+from segflow.io.scene.scenes import SceneInfo, describe_scene
 from segflow.tiling import Grid
-
-Rgb = tuple[int, int, int]
 
 NODATA = 255
 MOST = 255  # classes; the 256th code is nodata
@@ -71,8 +70,15 @@ class ClassRaster:
         return self.colours.get(value) or PALETTE[value % len(PALETTE)]
 
 
-def describe_classes(path: str | os.PathLike[str]) -> ClassRaster:
-    """Give what a class raster says about itself.
+def describe_class_band(path: str | os.PathLike[str], role: str) -> SceneInfo:
+    """Describe a file that must hold one band of classes.
+
+    Parameters
+    ----------
+    path
+        The file.
+    role
+        What it is for, for messages: ``map``, ``reference``, ….
 
     Raises
     ------
@@ -81,14 +87,29 @@ def describe_classes(path: str | os.PathLike[str]) -> ClassRaster:
     """
     info = describe_scene(path)
     if len(info.bands) != 1:
-        msg = f"{path} has {len(info.bands)} bands, but a class raster has one: extract it with gdal_translate -b"
+        msg = (
+            f"{role} {path} has {len(info.bands)} bands, but needs one of class values: "
+            "choose the right file, or extract the band with gdal_translate -b"
+        )
         raise SceneMismatchError(msg)
     if np.dtype(info.dtype).kind not in "iu":
         msg = (
-            f"{path} holds {info.dtype} values, but classes are whole numbers: "
+            f"{role} {path} holds {info.dtype} values, but classes are whole numbers: "
             "classify it first, or convert it with gdal_translate -ot Byte"
         )
         raise SceneMismatchError(msg)
+    return info
+
+
+def describe_classes(path: str | os.PathLike[str]) -> ClassRaster:
+    """Give what a class raster says about itself.
+
+    Raises
+    ------
+    SceneError
+        If it cannot be opened, is no GeoTIFF, has several bands or is no raster of whole numbers.
+    """
+    info = describe_class_band(path, "class raster")
     names, colours = _sidecar(Path(path))
     nodata = info.bands[0].nodata
     return ClassRaster(
@@ -97,7 +118,7 @@ def describe_classes(path: str | os.PathLike[str]) -> ClassRaster:
         dtype=info.dtype,
         nodata=None if nodata is None or nodata != int(nodata) else int(nodata),
         names=names,
-        colours={**_colour_table(path), **colours},
+        colours={**read_colour_table(path), **colours},
     )
 
 
@@ -143,8 +164,8 @@ def code_values(path: Path, values: np.ndarray, nodata: int | None) -> tuple[tup
     return tuple(sorted(codes.items()))
 
 
-def _colour_table(path: str | os.PathLike[str]) -> dict[int, Rgb]:
-    """Give the colours of the values in the file's own colour table."""
+def read_colour_table(path: str | os.PathLike[str]) -> dict[int, Rgb]:
+    """Give the colours of the values in the file's own colour table; none without one."""
     errors = scene_errors(os.fspath(path), "reading the colour table", "copy the file again")
     with gdal_env(), errors, rasterio.open(path, driver=DRIVER) as dataset:
         if dataset.colorinterp[0] is not ColorInterp.palette:

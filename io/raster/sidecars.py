@@ -7,10 +7,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from segflow.io.raster.maps import open_map
-from segflow.io.raster.styles import confidence_qml, palette_qml
+from segflow.io.raster.styles import Rgb, confidence_qml, palette_qml
 from segflow.io.storage.files import write_text
-
-Rgb = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,26 +42,32 @@ _COLUMNS = (
 _THEMATIC = "thematic"
 
 
-def write_class_sidecars(raster: str | os.PathLike[str], legend: Sequence[LegendEntry]) -> None:
-    """Write the `.aux.xml` and the `.qml` of a class raster.
+def write_class_attributes(_raster: Path, path: Path, legend: Sequence[LegendEntry]) -> None:
+    """Write the `.aux.xml` of a class raster.
 
     Parameters
     ----------
-    raster
-        Path of the raster, whose sidecars lie beside it.
+    _raster
+        The raster; GDAL finds the file by its name beside it.
+    path
+        The file to write.
     legend
-        Its classes.
+        The classes.
 
     Raises
     ------
     OutputError
-        If a sidecar cannot be written.
+        If it cannot be written.
     """
-    write_text(aux_path(raster), class_aux(legend))
-    write_text(qml_path(raster), palette_qml([(entry.value, entry.name, entry.rgb) for entry in legend]))
+    write_text(path, class_aux(legend))
 
 
-def write_confidence_sidecars(raster: str | os.PathLike[str]) -> None:
+def write_class_legend(_raster: Path, path: Path, legend: Sequence[LegendEntry]) -> None:
+    """Write the `.qml` of a class raster; see `write_class_attributes`."""
+    write_text(path, palette_qml([(entry.value, entry.name, entry.rgb) for entry in legend]))
+
+
+def write_confidence_legend(raster: Path, path: Path, _legend: Sequence[LegendEntry]) -> None:
     """Write the `.qml` of a confidence raster: a ramp from 0 to 100 %.
 
     QGIS multiplies pixels by the raster's scale before it colours them, so the ramp does too.
@@ -71,28 +75,27 @@ def write_confidence_sidecars(raster: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     raster
-        Path of the finished raster.
+        The finished raster.
+    path
+        The file to write.
+    _legend
+        The classes, which the ramp does not show.
 
     Raises
     ------
     OutputError
-        If the sidecar cannot be written.
+        If it cannot be written.
     DamagedError
         If the raster cannot be read.
     """
-    with open_map(Path(raster)) as reader:
+    with open_map(raster) as reader:
         scale = reader.dataset.scales[0]
-    write_text(qml_path(raster), confidence_qml(scale))
+    write_text(path, confidence_qml(scale))
 
 
 def aux_path(raster: str | os.PathLike[str]) -> Path:
     """Give where GDAL looks for a raster's `.aux.xml`."""
     return Path(raster).with_name(f"{Path(raster).name}.aux.xml")
-
-
-def qml_path(raster: str | os.PathLike[str]) -> Path:
-    """Give where QGIS looks for a raster's `.qml`."""
-    return Path(raster).with_suffix(".qml")
 
 
 def class_aux(legend: Sequence[LegendEntry]) -> str:

@@ -2,43 +2,49 @@
 
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 import pyproj
 from pyproj.exceptions import ProjError
 
 from segflow.io.raster.sidecars import LegendEntry
+from segflow.io.stac.classification import NODATA, class_objects
 from segflow.io.stac.footprints import footprint
 from segflow.io.storage.files import sha256_file, write_text
 from segflow.tiling import Grid
-
-AssetKind = Literal["classes", "confidence", "probabilities", "vectors", "report", "sidecar"]
 
 STAC_VERSION = "1.1.0"
 EXTENSIONS = tuple(
     f"https://stac-extensions.github.io/{name}/schema.json"
     for name in ("classification/v2.0.0", "file/v2.1.0", "processing/v1.2.0", "projection/v2.0.0", "raster/v2.0.0")
 )
-NODATA = 255
 # An item must have a time; one of a scene whose time is unknown says "any".
 ANY_TIME = {"start_datetime": "0001-01-01T00:00:00Z", "end_datetime": "9999-12-31T23:59:59Z"}
 
-_COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _SHA256 = "1220"  # multihash: the function's number and the digest's length
-_KINDS: dict[AssetKind, tuple[str, list[str], str]] = {
-    "classes": (_COG, ["data"], "Class of every pixel"),
-    "confidence": (_COG, ["data"], "Probability of that class [%]"),
-    "probabilities": (_COG, ["data"], "Probability of every class"),
-    "vectors": ("application/geopackage+sqlite3", ["data"], "Classes as vectors"),
-    "report": ("text/html", ["overview"], "Report to look at"),
-    "sidecar": ("application/xml", ["metadata"], "Legend for GIS"),
-}
-_SCALES = {"confidence": 1 / 100, "probabilities": 1 / 200}  # of a step, to a probability
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RasterContent:
+    """What the pixels of a raster mean.
+
+    Attributes
+    ----------
+    bands
+        Names of its bands.
+    scale
+        What a pixel is multiplied by to give its meaning, or None.
+    classes
+        The classes that its values stand for; empty if they are quantities.
+    """
+
+    bands: tuple[str, ...]
+    scale: float | None = None
+    classes: tuple[LegendEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,31 +57,53 @@ class ItemAsset:
         Its key among the assets.
     name
         Name of its file, in the item's folder.
-    kind
-        What it holds.
+    media_type, roles, title
+        What it is, as STAC says it.
     sha256
         Digest of its content, 64 hex digits.
     size
         Its size [bytes].
+    content
+        What its pixels mean, if it is a raster.
     """
 
     key: str
     name: str
-    kind: AssetKind
+    media_type: str
+    roles: tuple[str, ...]
+    title: str
     sha256: str
     size: int
+    content: RasterContent | None = None
 
     @classmethod
-    def of(cls, path: str | os.PathLike[str], kind: AssetKind, key: str | None = None) -> "ItemAsset":
-        """Describe a file, by default under its kind as key.
+    def of(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        key: str,
+        media_type: str,
+        roles: tuple[str, ...],
+        title: str,
+        content: RasterContent | None = None,
+    ) -> "ItemAsset":
+        """Describe a file.
 
         Raises
         ------
         OutputError
             If it cannot be read.
         """
-        digest = sha256_file(path)
-        return cls(key=key or kind, name=Path(path).name, kind=kind, sha256=digest, size=Path(path).stat().st_size)
+        return cls(
+            key=key,
+            name=Path(path).name,
+            media_type=media_type,
+            roles=roles,
+            title=title,
+            sha256=sha256_file(path),
+            size=Path(path).stat().st_size,
+            content=content,
+        )
 
 
 def build_item(
@@ -83,7 +111,6 @@ def build_item(
     name: str,
     grid: Grid,
     assets: Sequence[ItemAsset],
-    legend: Sequence[LegendEntry],
     scene_hrefs: Sequence[str],
     model_href: str | None = None,
     acquired: str | None = None,
@@ -102,8 +129,6 @@ def build_item(
         Grid of its rasters.
     assets
         Its products.
-    legend
-        Its classes.
     scene_hrefs, model_href
         Where the files of the scene, and the STAC item of the model, lie.
     acquired
@@ -133,7 +158,7 @@ def build_item(
             "processing:software": dict(software or {}),
         },
         "links": _links(scene_hrefs, model_href),
-        "assets": {asset.key: _asset(asset, legend) for asset in assets},
+        "assets": {asset.key: _asset(asset) for asset in assets},
     }
     return {**item, "bbox": list(place.bbox)} if place else item
 
@@ -196,51 +221,25 @@ def _media(scene: str) -> dict[str, str]:
     return {"type": types[kind]} if (kind := end.replace("tiff", "tif")) in types else {}
 
 
-def _asset(asset: ItemAsset, legend: Sequence[LegendEntry]) -> dict[str, Any]:
-    media, roles, title = _KINDS[asset.kind]
+def _asset(asset: ItemAsset) -> dict[str, Any]:
     return {
         "href": f"./{quote(asset.name)}",
-        "type": media,
-        "title": title,
-        "roles": roles,
+        "type": asset.media_type,
+        "title": asset.title,
+        "roles": list(asset.roles),
         "file:checksum": _SHA256 + asset.sha256,
         "file:size": asset.size,
-        **_content(asset.kind, legend),
+        **({} if asset.content is None else _content(asset.content)),
     }
 
 
-def _content(kind: AssetKind, legend: Sequence[LegendEntry]) -> dict[str, Any]:
+def _content(content: RasterContent) -> dict[str, Any]:
     """Say what the pixels of a raster mean."""
-    if kind == "classes":
-        return {"bands": [_band("class")], "classification:classes": class_objects(legend)}
-    if kind == "confidence":
-        return {"bands": [{**_band("confidence"), "raster:scale": _SCALES[kind]}]}
-    if kind == "probabilities":
-        return {"bands": [{**_band(entry.name), "raster:scale": _SCALES[kind]} for entry in legend]}
-    return {}
+    scale = {} if content.scale is None else {"raster:scale": content.scale}
+    bands = [{**_band(name), **scale} for name in content.bands]
+    classes = {"classification:classes": class_objects(content.classes)} if content.classes else {}
+    return {"bands": bands, **classes}
 
 
 def _band(name: str) -> dict[str, Any]:
     return {"name": name, "data_type": "uint8", "nodata": NODATA, "raster:sampling": "area"}
-
-
-def class_objects(legend: Sequence[LegendEntry], *, nodata: bool = True) -> list[dict[str, Any]]:
-    """Give the classes as the classification extension writes them, its names being plain words.
-
-    Parameters
-    ----------
-    legend
-        The classes.
-    nodata
-        Whether the value of pixels outside the data is one of them.
-    """
-    classes: list[dict[str, Any]] = []
-    for entry in legend:
-        word = re.sub(r"[^0-9A-Za-z_-]+", "-", entry.name).strip("-")
-        if not word or word in {known["name"] for known in classes}:
-            word = f"{word or 'class'}-{entry.value}"
-        colour = bytes(entry.rgb).hex().upper()
-        classes.append({"value": entry.value, "name": word, "title": entry.name, "color_hint": colour})
-    if not nodata:
-        return classes
-    return [*classes, {"value": NODATA, "name": "nodata", "title": "No data", "nodata": True}]

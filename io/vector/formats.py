@@ -5,7 +5,7 @@ import json
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -62,6 +62,39 @@ def open_vectors(
     writer = GeoPackageWriter(path, crs, append=append) if kind == "gpkg" else _SINGLE[kind](path, crs)
     with writer:
         yield writer
+
+
+@contextmanager
+def open_vector_files(files: Sequence[tuple[Path, Format]], crs: str | None) -> Iterator[VectorWriter]:
+    """Open vector files that get the same features, each in its own format.
+
+    Raises
+    ------
+    SettingsError
+        If a format needs an extra that is not installed.
+    OutputError, DamagedError
+        If a file cannot be written, or does not read back.
+    """
+    with ExitStack() as stack:
+        writers = [stack.enter_context(open_vectors(path, crs, kind)) for path, kind in files]
+        yield writers[0] if len(writers) == 1 else _SameFeatures(writers)
+
+
+class _SameFeatures:
+    """Writes features to several files."""
+
+    def __init__(self, writers: Sequence[VectorWriter]) -> None:
+        self._writers = writers
+
+    def write_batch(self, layer: VectorLayer, batch: FeatureBatch) -> None:
+        """Append features to a layer of every file."""
+        for writer in self._writers:
+            writer.write_batch(layer, batch)
+
+    def write_large(self, layer: VectorLayer, feature: LargeFeature) -> None:
+        """Append one feature to every file, each of which reads its geometry anew."""
+        for writer in self._writers:
+            writer.write_large(layer, feature)
 
 
 def check_format(kind: Format, *, append: bool = False) -> None:

@@ -21,7 +21,7 @@ from segflow.errors import ClusterError, OutputExistsError, SegflowError, Settin
 from segflow.flows.progress import Silence
 from segflow.flows.vectorize.pool import open_pool
 from segflow.flows.vectorize.vectorize import vectorize
-from segflow.io.raster.sidecars import LegendEntry, write_class_sidecars
+from segflow.io.raster.sidecars import LegendEntry, aux_path, write_class_attributes
 from segflow.segmentation.vectors.polygons import finishing
 from tests.class_rasters import NODATA, Raster, picture, write_raster
 
@@ -125,7 +125,7 @@ def test_shaped_neighbours_keep_their_edges(tmp_path: Path, options: dict[str, A
 def test_names_and_colours_come_from_the_sidecar(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "a.tif", SMALL, nodata=NODATA)
     legend = [LegendEntry(value=v, name=n, rgb=(v, 7, 9)) for v, n in ((0, "water"), (1, "été; forêt"), (5, "never"))]
-    write_class_sidecars(path, legend)
+    write_class_attributes(path, aux_path(path), legend)
     done = run(path, names={2: "crops"})
 
     assert done.counts == {"water": 1, "été; forêt": 2, "crops": 1, "never": 0}

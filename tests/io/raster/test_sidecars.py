@@ -11,14 +11,16 @@ import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 
+from segflow.flows.products.entries import CLASS_ATTRIBUTES, CLASS_LEGEND, CLASSES, CONFIDENCE, CONFIDENCE_LEGEND
+from segflow.flows.products.places import SceneProducts
 from segflow.io.raster.cogs import write_cog
 from segflow.io.raster.sidecars import (
     LegendEntry,
     aux_path,
     class_aux,
-    qml_path,
-    write_class_sidecars,
-    write_confidence_sidecars,
+    write_class_attributes,
+    write_class_legend,
+    write_confidence_legend,
 )
 from segflow.tiling import Grid
 
@@ -44,12 +46,25 @@ def write_map(path: Path, scale: float | None = None) -> Path:
     return path
 
 
+def qml_path(raster: Path) -> Path:
+    """Give where QGIS looks for a raster's style."""
+    return raster.with_suffix(".qml")
+
+
+def write_class_sidecars(raster: Path, legend: tuple[LegendEntry, ...]) -> None:
+    write_class_attributes(raster, aux_path(raster), legend)
+    write_class_legend(raster, qml_path(raster), legend)
+
+
 def test_sidecars_lie_where_gdal_and_qgis_look(tmp_path):
-    raster = write_map(tmp_path / "a.b_classes.tif")
-    write_class_sidecars(raster, LEGEND)
+    products = SceneProducts(folder=tmp_path, name="a.b")
+    raster = write_map(products.path(CLASSES))
+    for product in (CLASS_ATTRIBUTES, CLASS_LEGEND):
+        product.made_from.write(raster, products.path(product), LEGEND)
 
     assert aux_path(raster).name == "a.b_classes.tif.aux.xml"
     assert qml_path(raster).name == "a.b_classes.qml"
+    assert products.path(CONFIDENCE_LEGEND) == qml_path(products.path(CONFIDENCE))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "a.b_classes.qml",
         "a.b_classes.tif",
@@ -106,7 +121,7 @@ def test_qgis_legend_names_the_classes_and_nothing_else(tmp_path):
 @pytest.mark.parametrize(("scale", "values"), [(None, "0 25 50 75 100"), (0.01, "0 0.25 0.5 0.75 1")])
 def test_confidence_ramp_counts_as_qgis_does(tmp_path, scale, values):
     raster = write_map(tmp_path / "map.tif", scale)
-    write_confidence_sidecars(raster)
+    write_confidence_legend(raster, qml_path(raster), ())
     text = qml_path(raster).read_text(encoding="utf-8")
 
     assert 'type="singlebandpseudocolor"' in text

@@ -17,6 +17,8 @@ from pystac.validation.stac_validator import JsonSchemaSTACValidator
 from rasterio.crs import CRS
 from rasterio.warp import transform_bounds
 
+from segflow.flows.products.entries import CLASSES, PRODUCTS
+from segflow.flows.products.product import Product
 from segflow.io.raster.sidecars import LegendEntry
 from segflow.io.stac.footprints import footprint
 from segflow.io.stac.items import ItemAsset, build_item, crs_code, write_item
@@ -28,7 +30,6 @@ LEGEND = (
     LegendEntry(value=1, name="森", rgb=(1, 2, 3)),
     LegendEntry(value=2, name="not/forest", rgb=(1, 2, 4)),
 )
-KINDS = ("classes", "confidence", "probabilities", "vectors", "report", "sidecar")
 
 
 def grid_of(crs: str | None, transform: Affine = NORTH_UP, shape: tuple[int, int] = (100, 200)) -> Grid:
@@ -36,9 +37,22 @@ def grid_of(crs: str | None, transform: Affine = NORTH_UP, shape: tuple[int, int
     return Grid(height=shape[0], width=shape[1], transform=transform, crs=wkt)
 
 
+def asset_of(product: Product, name: str, sha256: str, size: int) -> ItemAsset:
+    return ItemAsset(
+        key=product.name,
+        name=name,
+        media_type=product.media_type,
+        roles=product.roles,
+        title=product.title,
+        sha256=sha256,
+        size=size,
+        content=product.pixels and product.pixels.content(LEGEND),
+    )
+
+
 def item_of(grid: Grid, **options: object) -> dict[str, object]:
-    assets = [ItemAsset(key=kind, name=f"a b_{kind}.x", kind=kind, sha256="0" * 64, size=3) for kind in KINDS]
-    defaults = {"name": "a b", "assets": assets, "legend": LEGEND, "scene_hrefs": ["../a b.tif"]}
+    assets = [asset_of(product, product.file_name("a b"), sha256="0" * 64, size=3) for product in PRODUCTS]
+    defaults = {"name": "a b", "assets": assets, "scene_hrefs": ["../a b.tif"]}
     return build_item(grid=grid, **{**defaults, **options})
 
 
@@ -96,7 +110,9 @@ def test_codes_are_certain_or_left_out(code):
 
 def test_assets_say_what_they_are(tmp_path):
     (tmp_path / "m_classes.tif").write_bytes(b"abc")
-    asset = ItemAsset.of(tmp_path / "m_classes.tif", "classes")
+    asset = ItemAsset.of(
+        tmp_path / "m_classes.tif", key="classes", media_type=CLASSES.media_type, roles=("data",), title="Classes"
+    )
     item = pystac.Item.from_dict(item_of(grid_of("EPSG:32720"), assets=[asset]))
     found = FileExtension.ext(item.assets["classes"])
 
@@ -123,7 +139,7 @@ def test_bands_say_type_nodata_and_scale():
     assert [band["name"] for band in assets["probabilities"]["bands"]] == [entry.name for entry in LEGEND]
     assert assets["confidence"]["bands"][0]["raster:scale"] == 0.01
     assert assets["classes"]["bands"][0]["nodata"] == 255
-    assert assets["classes"]["href"] == "./a%20b_classes.x"
+    assert assets["classes"]["href"] == "./a%20b_classes.tif"
 
 
 def test_file_is_the_same_for_the_same_item(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from segflow.configs.run import RunSettings
 from segflow.errors import SettingsError
-from segflow.flows.run.paths import canvas_place, product_paths, work_folder
+from segflow.flows.run.paths import canvas_place, place_products, work_folder
 from segflow.io.storage.addresses import Address, place_of
 
 
@@ -41,7 +41,7 @@ def test_where_a_run_on_object_storage_keeps_what(tmp_path: Path, monkeypatch: p
     """Products and canvas there; work in the user's cache, in a folder of that output alone, or where it is asked."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     settings = RunSettings(out="s3://bucket/maps/")
-    paths = product_paths(settings, "scene")
+    paths = place_products(settings, "scene")
 
     assert paths.place == Address("bucket", "maps/scene")
     assert paths.folder == work_folder(settings) / "products" / "scene"

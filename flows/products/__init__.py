@@ -1,0 +1,1 @@
+"""The products of a run: one list, which paths, item, report, sidecars, publishing and artifacts read."""
