@@ -16,7 +16,7 @@ from segflow.flows.models.lookup import ModelRef
 from segflow.io.models.packages import read_model_file
 from segflow.io.raster.sidecars import LegendEntry
 from segflow.io.stac.items import ANY_TIME, STAC_VERSION, class_objects
-from segflow.io.work.records import file_size
+from segflow.io.storage.files import file_size
 from segflow.segmentation.spec import ModelSpec
 
 EXTENSIONS = (

@@ -23,7 +23,7 @@ from segflow.io.raster.sidecars import (
     write_confidence_sidecars,
 )
 from segflow.io.stac.items import ItemAsset, build_item, write_item
-from segflow.io.work.records import remove_file
+from segflow.io.storage.files import remove_file
 from segflow.segmentation.spec import NODATA
 from segflow.segmentation.summary import MapSummary
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from segflow.flows.progress import Progress, stage
 from segflow.flows.run.output_hold import OutputHold
 from segflow.flows.run.paths import ProductPaths
-from segflow.io.storage.files import remove_folder
+from segflow.io.storage.files import file_size, remove_folder
 from segflow.io.storage.objects import abort_uploads, fetch_object, remove_object, upload_file
-from segflow.io.work.records import file_size
 
 _MEDIA = {
     ".tif": "image/tiff; application=geotiff; profile=cloud-optimized",

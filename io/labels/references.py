@@ -19,7 +19,7 @@ from segflow.io.labels.rasters import same_grid
 from segflow.io.raster.sidecars import LegendEntry
 from segflow.io.scene.gdal import DRIVER, gdal_env, ignore_missing_georeference, scene_errors
 from segflow.io.scene.scenes import Scene, SceneInfo, describe_scene, open_scene
-from segflow.io.work.records import read_json
+from segflow.io.work.json_files import read_json
 from segflow.tiling import Grid, Window
 
 Values = npt.NDArray[np.int64]  # (height, width); -1 without data
