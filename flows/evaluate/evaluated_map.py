@@ -17,7 +17,7 @@ from segflow.io.raster.classes import PALETTE, describe_class_band, read_colour_
 from segflow.io.raster.sidecars import LegendEntry
 from segflow.io.scene.scenes import SceneInfo, describe_scene
 from segflow.io.stac.classification import read_class_objects
-from segflow.io.work.records import read_json
+from segflow.io.work.json_files import read_json
 from segflow.segmentation.spec import NODATA
 from segflow.tiling import TileGrid
 

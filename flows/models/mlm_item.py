@@ -17,7 +17,7 @@ from segflow.flows.products.pixels import model_legend
 from segflow.io.models.packages import read_model_file
 from segflow.io.stac.classification import class_objects
 from segflow.io.stac.items import ANY_TIME, STAC_VERSION
-from segflow.io.work.records import file_size
+from segflow.io.storage.files import file_size
 from segflow.segmentation.spec import ModelSpec
 
 EXTENSIONS = (

@@ -16,7 +16,7 @@ from segflow.flows.train.splitting import SplitPlan
 from segflow.flows.train.train import train_model
 from segflow.io.models.shelf import Entry, ModelShelf
 from segflow.io.scene.scenes import describe_scene
-from segflow.io.work.records import remove_file
+from segflow.io.storage.files import remove_file
 from segflow.io.work.training_log import REFIT
 from segflow.segmentation.training.checkpoints import BEST, LAST
 

@@ -18,7 +18,7 @@ from segflow.flows.run.rasters import RastersDone
 from segflow.flows.run.report import write_scene_report
 from segflow.flows.run.vectors import MapContents
 from segflow.io.stac.items import ItemAsset, build_item, write_item
-from segflow.io.work.records import remove_file
+from segflow.io.storage.files import remove_file
 from segflow.segmentation.spec import NODATA
 from segflow.segmentation.summary import MapSummary
 

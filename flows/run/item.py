@@ -8,7 +8,8 @@ from urllib.parse import unquote, urlsplit
 from segflow.errors import OutputError
 from segflow.flows.products.places import SceneProducts, item_place
 from segflow.io.storage.addresses import Address, Place
-from segflow.io.work.records import file_sizes, read_json
+from segflow.io.storage.folders import file_sizes
+from segflow.io.work.json_files import read_json
 from segflow.tiling import TileGrid
 
 _FILE = "file://"

@@ -8,9 +8,8 @@ from segflow.flows.products.places import SceneProducts
 from segflow.flows.products.product import Product
 from segflow.flows.progress import Progress, stage
 from segflow.flows.run.output_hold import OutputHold
-from segflow.io.storage.files import remove_folder
+from segflow.io.storage.files import file_size, remove_folder
 from segflow.io.storage.objects import abort_uploads, fetch_object, remove_object, upload_file
-from segflow.io.work.records import file_size
 
 
 def publish(products: SceneProducts, hold: OutputHold, progress: Progress) -> None:

@@ -21,7 +21,7 @@ from segflow.io.raster.cogs import RasterStyle, write_cog
 from segflow.io.storage.addresses import Address
 from segflow.io.storage.files import sha256_file, write_text
 from segflow.io.work.canvas import LAYERS, Canvas, Layer, crc32
-from segflow.io.work.records import read_json
+from segflow.io.work.json_files import read_json
 from segflow.tiling import Window
 
 RECORD = "rasters.json"  # in the work folder: the rasters that stand for the work

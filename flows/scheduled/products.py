@@ -11,7 +11,7 @@ from segflow.flows.scheduled.artifacts import artifact_key, show_link, show_pict
 from segflow.io.pages.quicklook import class_picture, png_uri
 from segflow.io.stac.classification import read_class_objects
 from segflow.io.storage.addresses import Place
-from segflow.io.work.records import read_json
+from segflow.io.work.json_files import read_json
 
 PICTURE_SIDE = 640  # px; a PNG of classes has some 10 to 200 kB, and the server keeps it in its database
 _HECTARE = 10_000.0  # m²

@@ -1,13 +1,13 @@
-"""Checkpoints of other tools: weights come out, and nothing in them is ever run.
+"""Checkpoints of other tools: their weights are read, and no code in them is ever run.
 
 The plan for a file of `torch.save`:
 
 1. It must be the zip archive that torch has written since 1.6. Older ones are bare pickles or tars of them,
-   whose extent only a full unpickling tells, so they are refused whole.
+   whose end only unpickling finds, so they are refused.
 2. Its members must be those that torch.save writes, each once, uncompressed, none overlapping:
    then all readers of zip agree on what is in it.
 3. The one pickle among them is read opcode by opcode (`segflow.io.models.pickles`).
-4. What was checked is packed anew, and only that is given to whoever rebuilds tensors.
+4. What was checked is packed into a new archive, and only that is given to torch.
 """
 
 import io

@@ -1,7 +1,7 @@
-"""What a pickle would do, read from its opcodes without running it.
+"""Checks what a pickle would do, by reading its opcodes without running them.
 
-`torch.load(weights_only=True)` has been bypassed before, so it sees only pickles that passed here:
-their globals are the few that tensors are rebuilt from, and their opcodes the few that `torch.save` writes.
+`torch.load(weights_only=True)` has been bypassed before, so it gets only pickles that passed this check:
+their globals are among the few that tensors are built with, and their opcodes among the few that `torch.save` writes.
 
 References
 ----------

@@ -7,8 +7,9 @@
     SHELF/ledger.jsonl          a line per event: trained, compared, put into use, taken back
     SHELF/work/KEY/             logs and checkpoints of one training
 
-The ledger is the truth: a line is on disk before the link moves, and a process that was killed in between
-is made good by the next one. A run opens the file that the link leads to, so a promotion in mid-run changes nothing.
+The ledger decides which model is in use: a line is on disk before the link changes, and if a process is killed in
+between, the next one that opens the shelf changes the link. A run opens the file that the link leads to once, so a
+promotion while it runs changes nothing for it.
 """
 
 import shutil
@@ -46,7 +47,7 @@ class ModelShelf:
     @classmethod
     @contextmanager
     def open(cls, folder: Path) -> Iterator[Self]:
-        """Make the folder if it is missing, hold its lock, and finish what a killed process began.
+        """Make the folder if it is missing, hold its lock, and repair what a killed process left.
 
         Raises
         ------
@@ -58,7 +59,7 @@ class ModelShelf:
         shelf = cls(folder)
         with output_lock(folder / _LOCK):
             if shelf._ledger.is_file():
-                with shelf._open_ledger():  # cuts off what a killed process left of a line
+                with shelf._open_ledger():  # cuts off a torn last line
                     pass
             shelf._link(shelf.in_use)
             yield shelf
@@ -129,7 +130,7 @@ class ModelShelf:
         self._link(self.in_use)
 
     def _link(self, name: str | None) -> None:
-        """Let the link lead to a model."""
+        """Let the link lead to a model; without a name, nothing is done."""
         target = Path(_MODELS, name) if name is not None else None
         if target is None or (self.current.is_symlink() and self.current.readlink() == target):
             return
@@ -137,7 +138,7 @@ class ModelShelf:
 
     @contextmanager
     def _open_ledger(self) -> Iterator[JsonLines]:
-        """Open the ledger to append, without what a killed process left of a line."""
+        """Open the ledger to append; a torn last line is cut off."""
         try:
             lines, _ = JsonLines.repair(self._ledger, dict, sync=True)
             with lines:

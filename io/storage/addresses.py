@@ -34,7 +34,7 @@ class Address:
         Raises
         ------
         SettingsError
-            If it is none, or one that would not come back as it went.
+            If it is none, or has parts that a path on a store cannot have.
         """
         bucket, _, key = text.removeprefix(SCHEME).partition("/")
         parts = key.strip("/").split("/") if key.strip("/") else []

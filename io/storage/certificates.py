@@ -1,4 +1,4 @@
-"""A private certificate authority for one cluster: whoever holds its key is in, nobody else.
+"""A private certificate authority for one cluster: only who holds the key of its one certificate may join.
 
 The authority's own key is never written: once it has signed, no other certificate can join.
 """
@@ -47,7 +47,7 @@ class Credentials:
 
     @classmethod
     def within(cls, folder: str | os.PathLike[str]) -> "Credentials":
-        """Give where they lie in a folder, there or not."""
+        """Give their paths in a folder, whether they exist or not."""
         place = Path(folder)
         return cls(ca=place / "ca.pem", cert=place / "cert.pem", key=place / "key.pem")
 
@@ -60,7 +60,7 @@ def write_certificates(folder: str | os.PathLike[str], hosts: Sequence[str]) -> 
     Parameters
     ----------
     folder
-        Where they go; made if it is missing.
+        Where they are written; made if it is missing.
     hosts
         Names and addresses that the certificate is for.
 
@@ -89,7 +89,7 @@ def write_certificates(folder: str | os.PathLike[str], hosts: Sequence[str]) -> 
 
 
 def read_credentials(folder: str | os.PathLike[str]) -> Credentials:
-    """Give the certificates of a folder, once they are found to be whole, matching and in date.
+    """Give the certificates of a folder, after checking that they are whole, match and are in date.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def read_credentials(folder: str | os.PathLike[str]) -> Credentials:
 
 
 def make_certificates(hosts: Sequence[str]) -> Certificates:
-    """Make an authority and one certificate, in memory; the authority's key ends here.
+    """Make an authority and one certificate, in memory; the authority's key is forgotten.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""How this process reaches object storage: one client, patience that ends, errors in one line.
+"""How this process reaches object storage: one client, requests with a time limit, errors in one line.
 
 Endpoint, region and credentials come from the usual variables (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``, …), which
-botocore reads itself, and which GDAL is told in its own words. Every request is bounded: a store that takes a
-connection and says nothing costs `PATIENCE`, not for ever.
+botocore reads itself, and which GDAL gets as options of its own. Every request ends: a store that takes a
+connection and never answers costs `PATIENCE`.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ def file_system(*, asynchronous: bool = False) -> Any:  # noqa: ANN401  # a libr
         raise OutputError(msg) from error
 
     class Patient(S3FileSystem):  # type: ignore[misc]  # of a library without types
-        """A client whose requests end."""
+        """A client whose requests have a time limit."""
 
         async def _call_s3(self, method: str, *more: Any, **arguments: Any) -> Any:  # noqa: ANN401  # s3fs's signature
             body = arguments.get("Body", b"")
@@ -78,16 +78,16 @@ def storage_errors(place: object, verb: str) -> Iterator[None]:
     Parameters
     ----------
     place
-        What it is about.
+        The file, object or folder, for the message.
     verb
         What could not be done: ``be written``, say.
 
     Raises
     ------
     DamagedError
-        Where the store gives another content than the checksum that was sent with it says.
+        If what the store gives does not have the checksum that it sends with it.
     OutputError
-        Instead of any other error of the network or the store.
+        On any other error of the network or the store.
     """
     try:
         yield
@@ -124,16 +124,16 @@ def is_damage(error: BaseException) -> bool:
 
 
 def refusal(error: BaseException) -> str:
-    """Give the store's word for why it refused a request; empty where it did not answer."""
+    """Give the store's code for why it refused a request; empty where it did not answer."""
     answer = getattr(error, "response", None) or getattr(error.__cause__, "response", None) or {}
     return str(answer.get("Error", {}).get("Code", ""))
 
 
 def gdal_options() -> dict[str, str]:
-    """Give the endpoint in GDAL's words; credentials and region it reads from the same variables itself."""
+    """Give the endpoint as options of GDAL, which reads credentials and region from the usual variables itself."""
     options = {"AWS_NO_SIGN_REQUEST": "YES"} if _unsigned() else {}
     endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), None)
-    if endpoint is None or "AWS_S3_ENDPOINT" in os.environ:  # GDAL's own variable is the user's word
+    if endpoint is None or "AWS_S3_ENDPOINT" in os.environ:  # set by the user for GDAL alone
         return options
     parts = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
     return {

@@ -1,4 +1,4 @@
-"""Files from the network, for those who ask: they come within a bounded time, or an error says why not."""
+"""Files from the network: they come within a bounded time, or an error says why not."""
 
 import hashlib
 import os
@@ -66,7 +66,7 @@ def _connect(url: str, patience: float) -> HTTPResponse:
 
 
 def _within(patience: float, connect: Callable[[], HTTPResponse]) -> HTTPResponse:
-    """Give what `connect` gives; looking up a name knows no timeout, so a thread does it that can be left behind."""
+    """Call `connect` in a thread, which is left behind after `patience`: looking up a name has no timeout."""
     answers: queue.Queue[HTTPResponse | Exception] = queue.Queue()
 
     def ask() -> None:

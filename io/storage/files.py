@@ -107,6 +107,14 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def file_size(path: Path) -> int | None:
+    """Give the size of a file [bytes]; None where there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
 def check_writable(folder: str | os.PathLike[str]) -> None:
     """Make a folder if it is missing, and see whether files can be written there.
 
@@ -119,6 +127,18 @@ def check_writable(folder: str | os.PathLike[str]) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with temporary_beside(Path(folder) / "writable") as probe:
             probe.write_bytes(b"\0")
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file if it is there.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be removed.
+    """
+    with _output_errors(path, "be removed"):
+        path.unlink(missing_ok=True)
 
 
 def remove_folder(folder: str | os.PathLike[str]) -> None:

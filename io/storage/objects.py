@@ -1,4 +1,4 @@
-"""Objects on a store: whole or not there, and compared with what they should be."""
+"""Objects on a store: read, written, listed and removed; uploads are compared with the file."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from segflow.io.storage.files import replace_file, sha256_file
 
 PART = 2**24  # bytes; of an upload in parts, and of what is read at once
 PARTS = 10_000  # a store takes no more
-TOGETHER = 4  # parts on their way at once
+TOGETHER = 4  # parts of one file that are sent at the same time
 _BATCH = 1000  # objects that one request removes at most
 
 
@@ -59,7 +59,7 @@ def read_object(address: Address) -> bytes | None:
 
 
 def write_object(address: Address, content: bytes, media: str = "application/octet-stream") -> None:
-    """Put a small object in place.
+    """Write a small object.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def upload_file(path: Path, address: Address, media: str, advance: Callable[[int
     Parameters
     ----------
     path, address
-        From where, to where.
+        The file, and where it goes.
     media
         Media type that it is served with.
     advance
@@ -164,7 +164,7 @@ def upload_file(path: Path, address: Address, media: str, advance: Callable[[int
 
 
 def fetch_object(address: Address, path: Path) -> bool:
-    """Bring an object to a file that is whole or not there; tell whether there was one.
+    """Download an object to a file that is whole or not there; tell whether there was an object.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def sha256_object(address: Address) -> str | None:
 
 
 def abort_uploads(prefix: Address) -> int:
-    """Drop what uploads that were cut off left on the store, where it counts and costs; give how many there were.
+    """Remove the parts of interrupted uploads, which a store keeps and charges for; give the number of uploads.
 
     Raises
     ------
@@ -245,10 +245,10 @@ def _callback(advance: Callable[[int], None]) -> Any:  # noqa: ANN401  # a libra
     from fsspec.callbacks import Callback  # noqa: PLC0415  # comes with s3fs
 
     class Report(Callback):  # type: ignore[misc]  # of a library without types
-        """Passes on how many bytes were sent."""
+        """Reports how many bytes were sent."""
 
         def relative_update(self, inc: int = 1) -> None:
-            """Pass it on."""
+            """Report `inc` more bytes."""
             advance(inc)
 
     return Report()

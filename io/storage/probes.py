@@ -1,4 +1,4 @@
-"""Whether two processes see the same files or objects: written and read, both ways."""
+"""Checks whether two processes see the same files or objects: each reads what the other writes."""
 
 import hashlib
 import os
@@ -15,18 +15,18 @@ from segflow.io.storage.objects import read_object, remove_object, write_object
 
 _HEAD = 2**16  # bytes of a file that are compared; headers of GeoTIFFs and models lie within
 _PATIENCE = 5.0  # s until a file written elsewhere shows; network file systems remember folders for a while
-_PAUSE = 0.1  # s between looks
+_PAUSE = 0.1  # s between tries to read it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileHead:
-    """What tells two files apart at a glance: size [bytes] and digest of the first bytes."""
+    """Size [bytes] and digest of the first bytes of a file: enough to tell most files apart, and quick to read."""
 
     size: int
     digest: str
 
     def __str__(self) -> str:
-        """Give both in few words."""
+        """Give size and digest for a message."""
         return f"{self.size} bytes, {self.digest[:12]}"
 
 
@@ -50,7 +50,7 @@ class PlaceProbe:
     Attributes
     ----------
     place, token
-        The place, and the word that its file is named by.
+        The place, and the random part of its file's name.
     content
         The random bytes.
     """
@@ -91,7 +91,7 @@ def place_probe(place: Place) -> Iterator[PlaceProbe]:
         yield probe
     finally:
         _remove(path)
-        if isinstance(place, Path):  # answers of those that were in time when another was not
+        if isinstance(place, Path):  # answers that were written after another one had failed
             for left in place.glob(f"{path.name}-*"):
                 _remove(left)
 
@@ -102,7 +102,7 @@ def answer_probe(place: Place, token: str) -> str:
     Raises
     ------
     OSError
-        If the probe is not there or cannot be read, or the answer not be written.
+        If the probe is not there or cannot be read, or the answer cannot be written.
     """
     content = _read(_probe(place, token))
     if content is None:
@@ -127,7 +127,7 @@ def _answer(place: Place, token: str, answer: str) -> Place:
 
 
 def _reply(content: bytes) -> bytes:
-    """Give what proves that the probe was read."""
+    """Give a digest of the probe, which only a process that has read it knows."""
     return hashlib.sha256(content).digest()
 
 

@@ -1,4 +1,4 @@
-"""The canvas: where the cores of a run wait for the products.
+"""The canvas: the store that the cores of a run are written to, and that the products are made from.
 
 A Zarr 3 group of uint8 arrays on the scene's grid. Every chunk has one writer and is written whole,
 to a temporary name that is then renamed, so threads and processes may write different cores at once,
@@ -126,7 +126,7 @@ class Canvas:
         try:
             for name in self.layout.shapes:
                 self._arrays[name][(..., *core.slices)] = layers[name]
-        except _troubles(self.path) as error:
+        except _failures(self.path) as error:
             msg = f"{self.path}: writing {_place(core)} failed ({error}): check the free space and the permissions"
             raise OutputError(msg) from error
         return core_checksum(labels, confidence, probabilities)
@@ -154,8 +154,8 @@ class Canvas:
             raise ValueError(msg)
         try:
             return np.asarray(self._arrays[name][(..., *window.slices)], np.uint8)
-        except _troubles(self.path) as error:
-            if _is_away(self.path, error):
+        except _failures(self.path) as error:
+            if _is_unreachable(self.path, error):
                 raise _unreachable(self.path, error) from error
             msg = (
                 f"{self.path}/{name} is damaged in {_place(window)} ({error}): "
@@ -225,10 +225,10 @@ def open_canvas(path: Place) -> Canvas:
         layout = CanvasLayout(**group.attrs[_ATTRIBUTE])  # type: ignore[arg-type]
         arrays: dict[str, Any] = {name: group[name] for name in layout.shapes}
         found = {name: array.shape for name, array in arrays.items()}
-    except _troubles(path) as error:
+    except _failures(path) as error:
         if isinstance(error, SegflowError):  # the store's client is missing
             raise
-        if _is_away(path, error) and not isinstance(error, FileNotFoundError):
+        if _is_unreachable(path, error) and not isinstance(error, FileNotFoundError):
             raise _unreachable(path, error) from error
         msg = f"{path} is no canvas or a damaged one ({error}): remove it and run again"
         raise DamagedError(msg) from error
@@ -238,12 +238,12 @@ def open_canvas(path: Place) -> Canvas:
     return Canvas(path, layout, arrays)
 
 
-def _troubles(path: Place) -> tuple[type[BaseException], ...]:
+def _failures(path: Place) -> tuple[type[BaseException], ...]:
     return (*_DAMAGE, *canvas_failures(path))
 
 
-def _is_away(path: Place, error: BaseException) -> bool:
-    """Tell whether the way to a canvas failed, not the canvas."""
+def _is_unreachable(path: Place, error: BaseException) -> bool:
+    """Tell whether the store of a canvas cannot be reached; else the canvas is damaged."""
     return isinstance(error, canvas_failures(path)) and not is_damage(error)
 
 

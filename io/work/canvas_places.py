@@ -1,7 +1,7 @@
 """Where a canvas lies, and how it is made and removed there: a folder, or a prefix on object storage.
 
-A folder is made under another name and renamed when it is whole. A store cannot rename: there the journal,
-which is started after the canvas, is what vouches for it.
+A folder is made under another name and renamed when it is whole. A store cannot rename: there a canvas counts
+only if there is a journal, which is started after it.
 """
 
 import atexit
@@ -18,13 +18,13 @@ from segflow.io.storage.addresses import Address, Place
 from segflow.io.storage.client import file_system, storage_errors, storage_failures
 from segflow.io.storage.objects import find_object, list_objects, remove_objects
 
-_HANG_UP_SECONDS = 1.0
+_CLOSE_SECONDS = 1.0
 _OURS = re.compile(r"^(zarr\.json|(classes|confidence|probabilities)/.+)$")  # names of a canvas' objects
 
 
 @contextmanager
 def new_canvas_place(place: Place) -> Iterator[Any]:
-    """Give what Zarr makes a new canvas in; one that lies there is removed.
+    """Give the path or store in which Zarr makes a new canvas; an old canvas there is removed.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def new_canvas_place(place: Place) -> Iterator[Any]:
 
 
 def zarr_store(place: Place) -> Any:  # noqa: ANN401  # what Zarr opens: a path or a store
-    """Give what Zarr opens at a place."""
+    """Give the path or store with which Zarr opens a place."""
     return _object_store(place) if isinstance(place, Address) else place
 
 
@@ -90,7 +90,7 @@ def remove_canvas(place: Place) -> None:
 
 
 def canvas_failures(place: Place) -> tuple[type[BaseException], ...]:
-    """Give the errors by which the way to a canvas fails, not the canvas; none for a folder, whose files are there."""
+    """Give the errors that say that a store cannot be reached, not that a canvas is damaged; none for a folder."""
     return storage_failures() if isinstance(place, Address) else ()
 
 
@@ -100,18 +100,18 @@ def _object_store(address: Address) -> Any:  # noqa: ANN401  # Zarr's store
     from zarr.storage import FsspecStore  # noqa: PLC0415  # needed on object storage alone
 
     client = file_system(asynchronous=True)
-    atexit.unregister(_hang_up)
-    atexit.register(_hang_up, client)  # after Zarr's own, so that it runs before: else a line about open connections
+    atexit.unregister(_close_client)
+    atexit.register(_close_client, client)  # runs before Zarr's own: else it prints about open connections
     return FsspecStore(client, path=address.path)
 
 
-def _hang_up(client: Any) -> None:  # noqa: ANN401  # a library without types
+def _close_client(client: Any) -> None:  # noqa: ANN401  # a library without types
     """Close the connections of Zarr's client, in Zarr's loop."""
     from zarr.core.sync import sync  # noqa: PLC0415  # needed on object storage alone
 
     if client._s3 is not None:  # noqa: SLF001  # s3fs closes only clients that are not asynchronous
         with suppress(Exception):
-            sync(client._s3.close(), timeout=_HANG_UP_SECONDS)  # noqa: SLF001  # the same
+            sync(client._s3.close(), timeout=_CLOSE_SECONDS)  # noqa: SLF001  # the same
 
 
 def _remove_folder(folder: Path) -> None:

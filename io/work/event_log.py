@@ -17,7 +17,7 @@ class EventLog:
     """An open log.
 
     Lines are appended whole, each with one call of the operating system, so that several processes may write
-    to one file and a killed one leaves no half of a line in the middle.
+    to one file.
 
     Attributes
     ----------

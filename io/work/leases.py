@@ -1,9 +1,10 @@
 """One run per output on object storage: a lock object that its holder keeps renewing.
 
-A store has no locks that fall when their holder dies, but it has conditional writes: "only if there is no such
-object", "only if it still is the one that I saw". The object names its holder; whoever finds one that was not
-renewed for `LEASE_SECONDS` by the store's own clock takes it over. A holder whose work folder is the same is this one
-after a crash: there the operating system's lock (`segflow.io.work.locks`) has said already that nobody else is alive.
+A store has no locks that are released when their holder dies, but it has conditional writes: "only if there is no
+such object", "only if the object still has this version". The object names its holder. A run that finds an object
+which was not renewed for `LEASE_SECONDS`, by the store's own clock, takes it over. So does a run with the same work
+folder, at once: it holds the operating system's lock of that folder (`segflow.io.work.locks`), so the holder that the
+object names is dead.
 """
 
 import json
@@ -27,7 +28,7 @@ from segflow.io.storage.objects import remove_object
 
 LEASE_SECONDS = 120.0  # without renewal; longer than a store that restarts is waited for
 RENEWAL_SECONDS = 30.0
-_TRIES = 5  # at an object that others take and leave at the same time
+_TRIES = 5  # to take an object that others take and release at the same time
 _LOST = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409", "404"}
 _UNKNOWN = {"NotImplemented", "501"}  # answers of stores that have no conditional writes
 
@@ -64,9 +65,9 @@ class Lease:
             "host": socket.gethostname(),
         }
         self._tag = ""
-        self._turn = threading.Lock()  # one writer of the object in this process
+        self._writing = threading.Lock()  # one writer of the object in this process
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="segflow-lease", daemon=True)
+        self._thread = threading.Thread(target=self._renew_until_stopped, name="segflow-lease", daemon=True)
 
     def take(self) -> None:
         """Take the object, or one whose holder is dead.
@@ -79,17 +80,17 @@ class Lease:
             If the store does not answer or refuses.
         """
         for _ in range(_TRIES):
-            found = self._look()
+            found = self._read()
             if found is not None and found.holder.get("folder") != self._holder["folder"]:
                 self._check_age(found)
             if self._write({"IfNoneMatch": "*"} if found is None else {"IfMatch": found.tag}):
                 self._thread.start()
                 return
-        msg = f"{self._address} goes from hand to hand: other runs write there, wait for them or stop them"
+        msg = f"{self._address} is taken by one run after the other: wait for them or stop them"
         raise OutputBusyError(msg)
 
     def check(self) -> None:
-        """Renew the lease now, so that what is written next is written by its only holder.
+        """Renew the lease now, and so make sure that this run still holds it.
 
         Raises
         ------
@@ -98,37 +99,37 @@ class Lease:
         OutputError
             If the store does not answer or refuses.
         """
-        with self._turn:
+        with self._writing:
             if self._renew():
                 return
         msg = f"{self._address} was taken over by another run while this one was cut off: let that one finish"
         raise OutputBusyError(msg)
 
     def release(self) -> None:
-        """Stop renewing and remove the object, if it is still ours; a store that is gone lets it lapse."""
+        """Stop renewing and remove the object, if this run still holds it; without an answer it expires by itself."""
         self._stop.set()
         self._thread.join()
         with suppress(OutputError):
-            found = self._look()
+            found = self._read()
             if found is not None and found.holder == self._holder:
                 remove_object(self._address)
 
-    def _keep(self) -> None:
+    def _renew_until_stopped(self) -> None:
         while not self._stop.wait(RENEWAL_SECONDS):
-            with suppress(OutputError), self._turn:  # `check` says it when it matters
+            with suppress(OutputError), self._writing:  # `check` raises it where it matters
                 self._renew()
 
     def _renew(self) -> bool:
-        """Write the object again; False if it is another's now."""
+        """Write the object again; give False if another run holds it now."""
         if self._write({"IfMatch": self._tag}):
             return True
-        found = self._look()  # a write whose answer was lost has changed nothing for the worse
+        found = self._read()  # the write may have succeeded and its answer been lost
         if found is None or found.holder != self._holder:
             return False
         self._tag = found.tag
         return True
 
-    def _look(self) -> _Found | None:
+    def _read(self) -> _Found | None:
         with storage_errors(self._address, "be read"):
             try:
                 answer = request("head_object", self._address)
@@ -144,9 +145,9 @@ class Lease:
         return _Found(tag=str(answer["ETag"]), holder=holder if isinstance(holder, dict) else {}, age=age)
 
     def _write(self, condition: dict[str, str]) -> bool:
-        """Write the object under a condition; False if that does not hold.
+        """Write the object under a condition; give False if that does not hold.
 
-        Where the store knows no conditions, what was looked at a moment ago must do.
+        A store without conditional writes gets an unconditional one: `take` has read the object just before.
         """
         text = json.dumps(self._holder)
         content = {"Body": text.encode(), "ContentType": "application/json", "Metadata": {"holder": text}}
@@ -182,11 +183,11 @@ def output_lease(address: Address, folder: Path, *, lapse: float = LEASE_SECONDS
     Parameters
     ----------
     address
-        Of the object.
+        Address of the object.
     folder
         Work folder of this run, which the caller has locked.
     lapse
-        How long another holder may have been silent before it counts as dead [s].
+        Time without renewal after which another holder counts as dead [s].
 
     Raises
     ------
@@ -204,7 +205,7 @@ def output_lease(address: Address, folder: Path, *, lapse: float = LEASE_SECONDS
 
 
 def _name(folder: Path) -> str:
-    """Give the name of a work folder, kept in it: paths are the same on many machines."""
+    """Give a name that the work folder alone has, kept in it: its path may exist on other machines too."""
     path = folder / "folder.json"
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["name"])

@@ -1,4 +1,4 @@
-"""One run per output: a lock that the operating system lets go of when its holder dies."""
+"""One run per output: a file lock, which the operating system releases when its holder dies."""
 
 import fcntl
 import json
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from segflow.errors import OutputBusyError, OutputError
 
-LOOKS = 5  # at a lock that is taken: who only asks whether it is held has it for a moment
-PAUSE = 0.02  # s between looks
+TRIES = 5  # to take a lock: a process that only asks whether it is held has it for a moment
+PAUSE = 0.02  # s between tries
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def find_holder(path: Path) -> str | None:
         return None
     try:
         holder = _holder(descriptor)
-        if not os.fstat(descriptor).st_size:  # let go of in good order
+        if not os.fstat(descriptor).st_size:  # its last holder ended without a crash
             return None
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -63,12 +63,12 @@ def find_holder(path: Path) -> str | None:
 
 def _take(descriptor: int, path: Path) -> None:
     try:
-        for look in range(LOOKS):
+        for attempt in range(TRIES):
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if look == LOOKS - 1:
+                if attempt == TRIES - 1:
                     raise
                 time.sleep(PAUSE)
     except BlockingIOError as error:
@@ -82,7 +82,7 @@ def _take(descriptor: int, path: Path) -> None:
 
 
 def _holder(descriptor: int) -> str:
-    """Say who holds a lock, from what the holder wrote into the file."""
+    """Give the holder of a lock as text, from what the holder wrote into the file."""
     try:
         holder = json.loads(os.pread(descriptor, 4096, 0))
         return f"process {holder['pid']} on {holder['host']}"

@@ -43,7 +43,7 @@ def write_project(folder: Path, text: str) -> None:
 
 
 def place_file(source: Path, target: Path, *, copy: bool) -> bool:
-    """Link or copy a file to a place; give whether it was not there yet.
+    """Link or copy a file to a place; tell whether that was needed.
 
     A link keeps the path that the user named, so that a file which is replaced there is seen here.
 

@@ -1,4 +1,4 @@
-"""What runs say about scenes that are not finished: one small file each, gone with success.
+"""How it goes with scenes that are not finished: one small file each, which a run writes and, at the end, removes.
 
 They are notes for `segflow status`, not the truth about what is done: that is the journal and the item.
 So they are written whole but not synced; a lost one costs a line of a table.
@@ -21,7 +21,7 @@ SUFFIX = ".json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneState:
-    """What a run last said about a scene.
+    """What a run wrote last about a scene.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class SceneState:
     tiles, reused
         Number of tiles, and of those that an earlier run had done.
     since
-        When it said so [s since 1970].
+        When it wrote that [s since 1970].
     message
         What went wrong.
     """
@@ -50,7 +50,7 @@ class SceneState:
 
 
 def write_state(work: Path, state: SceneState) -> None:
-    """Write down the state of a scene below the work folder; where that fails, nobody needs to know."""
+    """Write the state of a scene below the work folder; a failure is ignored, since no product depends on it."""
     with suppress(OutputError):
         write_text(_path(work, state.name), json.dumps(asdict(state), sort_keys=True), sync=False)
 

@@ -1,8 +1,8 @@
 """The log of a training: a folder with one JSON object per line in `log.jsonl`.
 
 Events are ``start``, ``step``, ``epoch`` and ``end``. A training that starts anew over an earlier
-one moves what that left into the folder `previous`, where one training is kept: logs never mix,
-and a forgotten --resume costs nothing.
+one moves the files of that one into the folder `previous`, which keeps one training: logs never mix,
+and a forgotten --resume loses nothing.
 """
 
 import shutil
@@ -16,7 +16,7 @@ from segflow.io.work.json_lines import append_line, read_sound_lines, to_line
 
 FILE = "log.jsonl"
 REFIT = "refit"  # folder of the training on all scenes that follows, where one is asked for
-_TRACES = (FILE, REFIT, "*.ckpt", "events.out.tfevents.*", "hparams.yaml", "training.html")
+_FILES = (FILE, REFIT, "*.ckpt", "events.out.tfevents.*", "hparams.yaml", "training.html")
 _PREVIOUS = "previous"
 
 
@@ -34,7 +34,7 @@ class TrainingLog:
 
     @classmethod
     def begin(cls, folder: Path) -> Self:
-        """Start an empty log; what an earlier training left in `folder` moves to its folder `previous`.
+        """Start an empty log; files of an earlier training in `folder` move to its folder `previous`.
 
         Raises
         ------
@@ -43,7 +43,7 @@ class TrainingLog:
         """
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            left = [path for pattern in _TRACES for path in sorted(folder.glob(pattern))]
+            left = [path for pattern in _FILES for path in sorted(folder.glob(pattern))]
             if left:
                 shutil.rmtree(folder / _PREVIOUS, ignore_errors=True)
                 (folder / _PREVIOUS).mkdir()
@@ -55,7 +55,7 @@ class TrainingLog:
         return cls(folder)
 
     def rewind(self, epoch: int) -> None:
-        """Forget what came after an epoch: the training that wrote it did not live to its next checkpoint.
+        """Remove the events after an epoch, the last one with a checkpoint: the training goes on from there.
 
         Raises
         ------

@@ -1,4 +1,6 @@
-"""What a watch has done: a file of JSON lines, one per file that was looked into; the last line of a path counts.
+"""What a watch has done: a file of JSON lines, one for each time that a scene's file was handled.
+
+The last line of a path counts.
 
 One writer at a time (see `segflow.io.work.locks`).
 """
@@ -17,12 +19,12 @@ What = Literal["mapped", "same", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """What became of one file.
+    """The outcome for one file.
 
     Attributes
     ----------
     path, stamp
-        The file, and what changes when it does.
+        The file, with its size, time of change and inode.
     digest
         Its content.
     what
@@ -80,7 +82,7 @@ class WatchLedger:
             self._take(entry)
 
     def record(self, entry: LedgerEntry) -> None:
-        """Write down what became of a file; it is on the disk when this returns.
+        """Write down the outcome for a file; it is on the disk when this returns.
 
         Raises
         ------

@@ -1,12 +1,11 @@
 """Small JSON files that runs leave for later runs."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from segflow.errors import OutputError
 from segflow.io.storage.addresses import Address, Place
-from segflow.io.storage.objects import list_objects, read_object
+from segflow.io.storage.objects import read_object
 
 
 def read_json(path: Place) -> dict[str, Any] | None:
@@ -32,42 +31,6 @@ def read_json(path: Place) -> dict[str, Any] | None:
         msg = f"{path} holds no JSON object: move it away or choose another output folder"
         raise OutputError(msg)
     return content
-
-
-def remove_file(path: Path) -> None:
-    """Remove a file if it is there.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be removed.
-    """
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        msg = f"{path} cannot be removed ({error.strerror}): check the permissions"
-        raise OutputError(msg) from error
-
-
-def file_size(path: Path) -> int | None:
-    """Give the size of a file [bytes]; None where there is none."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
-
-
-def file_sizes(folder: Place) -> dict[str, int]:
-    """Give the sizes of the files in a folder or below an address by name [bytes]; none where there is no folder.
-
-    Raises
-    ------
-    OutputError
-        If the store does not answer.
-    """
-    if isinstance(folder, Address):
-        return dict(list_objects(folder))
-    return {path.name: path.stat().st_size for path in folder.iterdir()} if folder.is_dir() else {}
 
 
 def _read(path: Place) -> bytes | None:
