@@ -21,8 +21,7 @@ from segflow.io.labels.references import (
 )
 from segflow.io.raster.sidecars import LegendEntry
 from segflow.io.scene.scenes import SceneInfo, describe_scene
-from segflow.segmentation.spec import NODATA
-from segflow.tiling import TileGrid
+from segflow.tiling import NODATA, TileGrid
 
 BLOCK = 1024  # px; a multiple of the 64 px cells that areas are measured in
 _END = "_classes"

@@ -17,8 +17,7 @@ from segflow.io.labels.references import UNKNOWN, ValueReader, Values, open_clas
 from segflow.io.pages.error_picture import ErrorPicture
 from segflow.segmentation.scores.accuracy import AccuracyCounts, AccuracySettings
 from segflow.segmentation.scores.boundary import BUFFER, TOLERANCE
-from segflow.segmentation.spec import NODATA
-from segflow.tiling import Grid, Span, TileGrid, Window
+from segflow.tiling import NODATA, Grid, Span, TileGrid, Window
 
 RASTERS = (".tif", ".tiff")
 

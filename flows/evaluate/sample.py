@@ -14,9 +14,8 @@ from segflow.io.labels.fields import map_classes
 from segflow.io.labels.points import is_filled, read_points, write_points
 from segflow.io.labels.references import open_classes
 from segflow.segmentation.scores.area import AreaEstimates, allocate_sample
-from segflow.segmentation.spec import NODATA
 from segflow.segmentation.summary import MapSummary
-from segflow.tiling import Span, TileGrid, Window
+from segflow.tiling import NODATA, Span, TileGrid, Window
 
 CLASS_FIELD = "class"  # of the points that are drawn, and the default of those that are read
 

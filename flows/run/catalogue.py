@@ -24,8 +24,8 @@ from segflow.io.raster.sidecars import (
 )
 from segflow.io.stac.items import ItemAsset, build_item, write_item
 from segflow.io.work.records import remove_file
-from segflow.segmentation.spec import NODATA
 from segflow.segmentation.summary import MapSummary
+from segflow.tiling import NODATA
 
 
 def product_names(plan: RunPlan) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from segflow.flows.run.rasters import RastersDone
 from segflow.flows.run.vectors import MapContents
 from segflow.io.pages.map import ClassShare, ReportContent, ReportFile, ReportSection, area_text, write_report
 from segflow.io.work.records import file_size
-from segflow.segmentation.spec import NODATA
+from segflow.tiling import NODATA
 
 TITLES = {
     "_classes.tif": "Class of every pixel (COG)",

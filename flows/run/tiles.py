@@ -21,8 +21,8 @@ from segflow.segmentation.predict.batches import predict_fitting
 from segflow.segmentation.predict.engines import Prediction, TorchEngine
 from segflow.segmentation.predict.memory import tune_malloc
 from segflow.segmentation.predict.weights import restore_network
-from segflow.segmentation.spec import NODATA, ModelSpec
-from segflow.tiling import Tile, TileGrid
+from segflow.segmentation.spec import ModelSpec
+from segflow.tiling import NODATA, Tile, TileGrid
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

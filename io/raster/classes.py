@@ -14,11 +14,10 @@ from segflow.errors import SceneError, SceneMismatchError
 from segflow.io.raster.sidecars import aux_path
 from segflow.io.scene.gdal import DRIVER, gdal_env, scene_errors
 from segflow.io.scene.scenes import describe_scene
-from segflow.tiling import Grid
+from segflow.tiling import NODATA, Grid
 
 Rgb = tuple[int, int, int]
 
-NODATA = 255
 MOST = 255  # classes; the 256th code is nodata
 LARGEST_SIDECAR = 2**20  # bytes
 

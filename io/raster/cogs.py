@@ -25,10 +25,9 @@ from rasterio.windows import Window as RasterioWindow
 from segflow.errors import DamagedError, OutputError
 from segflow.io.scene.gdal import ignore_missing_georeference, reason
 from segflow.io.storage.files import replace_file, temporary_beside
-from segflow.tiling import Grid, Window
+from segflow.tiling import NODATA, Grid, Window
 
 BLOCK = 512  # px; side of the blocks of a COG
-NODATA = 255
 Overviews = Literal["mode", "average"]
 
 # 64 MB of cache keep the copy of 20,000² below 350 MB in all; 256 MB made it no faster.

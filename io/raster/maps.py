@@ -12,9 +12,8 @@ from rasterio.windows import Window as RasterioWindow
 
 from segflow.errors import DamagedError
 from segflow.io.scene.gdal import gdal_env
-from segflow.tiling import Grid, TileGrid, Window
+from segflow.tiling import NODATA, Grid, TileGrid, Window
 
-NODATA = 255  # in maps
 BLOCK = 1024  # px; side of the blocks that maps are read in, a multiple of the COG block
 
 

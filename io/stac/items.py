@@ -15,7 +15,7 @@ from pyproj.exceptions import ProjError
 from segflow.io.raster.sidecars import LegendEntry
 from segflow.io.stac.footprints import footprint
 from segflow.io.storage.files import sha256_file, write_text
-from segflow.tiling import Grid
+from segflow.tiling import NODATA, Grid
 
 AssetKind = Literal["classes", "confidence", "probabilities", "vectors", "report", "sidecar"]
 
@@ -24,7 +24,6 @@ EXTENSIONS = tuple(
     f"https://stac-extensions.github.io/{name}/schema.json"
     for name in ("classification/v2.0.0", "file/v2.1.0", "processing/v1.2.0", "projection/v2.0.0", "raster/v2.0.0")
 )
-NODATA = 255
 # An item must have a time; one of a scene whose time is unknown says "any".
 ANY_TIME = {"start_datetime": "0001-01-01T00:00:00Z", "end_datetime": "9999-12-31T23:59:59Z"}
 
