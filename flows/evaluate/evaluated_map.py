@@ -14,20 +14,18 @@ from segflow.flows.run.paths import ProductPaths
 from segflow.io.labels.references import (
     UNKNOWN,
     Values,
-    describe_classes,
     open_classes,
-    read_colours,
     read_legend,
 )
+from segflow.io.raster.classes import PALETTE, describe_classes, read_colours
 from segflow.io.raster.sidecars import LegendEntry
+from segflow.io.scene.access import LOCAL, Access
 from segflow.io.scene.scenes import SceneInfo, describe_scene
 from segflow.tiling import NODATA, TileGrid
 
 BLOCK = 1024  # px; a multiple of the 64 px cells that areas are measured in
 _END = "_classes"
 _COUNTED = 65_536  # a wider range of values is sorted instead of counted
-# For maps without colours: those of Okabe and Ito, told apart by everybody.
-_COLOURS = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0), (240, 228, 66))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +44,8 @@ class MapToEvaluate:
         Its classes, in the order of their values; empty if nobody says.
     tile
         Side of the cores of the tiles it was made in [px], if that is known.
+    access
+        How its rasters may be opened.
     """
 
     name: str
@@ -53,9 +53,10 @@ class MapToEvaluate:
     confidence: SceneInfo | None
     legend: tuple[LegendEntry, ...]
     tile: int | None
+    access: Access = LOCAL
 
     @classmethod
-    def find(cls, path: Path) -> Self:
+    def find(cls, path: Path, access: Access = LOCAL) -> Self:
         """Find a map by the path of a class raster, or of a folder of products.
 
         Raises
@@ -68,7 +69,7 @@ class MapToEvaluate:
             if not path.is_file():
                 msg = f"{path.parent} holds no {path.name}: give a class raster, or the folder of one scene, OUT/SCENE"
                 raise SceneError(msg)
-        info = describe_classes(path, "map")
+        info = describe_classes(path, access, role="map")
         folder, name = path.resolve().parent, path.stem.removesuffix(_END)
         ours = path.stem == folder.name + _END
         item = read_item(folder) if ours else None
@@ -77,9 +78,10 @@ class MapToEvaluate:
         return cls(
             name=name,
             classes=info,
-            confidence=_confidence(percent, info) if known else None,
+            confidence=_confidence(percent, info, access) if known else None,
             legend=read_legend(folder) if ours else (),
             tile=item.tiles.core if item else None,
+            access=access,
         )
 
 
@@ -166,7 +168,7 @@ def legend_of(values: set[int], info: SceneInfo) -> tuple[LegendEntry, ...]:
         raise SceneError(msg)
     colours = read_colours(info)
     return tuple(
-        LegendEntry(value=value, name=f"class {value}", rgb=colours.get(value, _COLOURS[index % len(_COLOURS)]))
+        LegendEntry(value=value, name=f"class {value}", rgb=colours.get(value, PALETTE[index % len(PALETTE)]))
         for index, value in enumerate(sorted(values))
     )
 
@@ -183,17 +185,17 @@ def distinct(raw: Values) -> list[int]:
     return held
 
 
-def values_in(info: SceneInfo) -> set[int]:
+def values_in(info: SceneInfo, access: Access = LOCAL) -> set[int]:
     """Give the values that occur in a class raster, 255 aside."""
     found: set[int] = set()
-    with open_classes(info) as raster:
+    with open_classes(info, access) as raster:
         for tile in TileGrid(height=info.grid.height, width=info.grid.width, core=BLOCK, margin=0, stride=1):
             found |= set(distinct(raster.read(tile.core)))
     return found - {UNKNOWN, NODATA}
 
 
-def _confidence(path: Path, classes: SceneInfo) -> SceneInfo:
-    info = describe_scene(path)
+def _confidence(path: Path, classes: SceneInfo, access: Access) -> SceneInfo:
+    info = describe_scene(path, access)
     if info.grid.shape != classes.grid.shape or info.dtype != "uint8":
         msg = f"confidence raster {path} does not belong to {classes.path}: move one of them"
         raise SceneError(msg)

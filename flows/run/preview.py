@@ -1,7 +1,6 @@
 """`segflow plan`: what a run would do, without doing it."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -96,7 +95,7 @@ class Preview:
         return "\n".join([*lines, *(f"warning  {warning}" for warning in plan.warnings)])
 
 
-def preview_run(path: ScenePath | Sequence[ScenePath], settings: RunSettings) -> Preview:
+def preview_run(path: ScenePath, settings: RunSettings) -> Preview:
     """Plan a run and measure the network's speed on one small tile of zeros.
 
     Raises

@@ -35,8 +35,7 @@ def write_scene_report(plan: RunPlan, rasters: RastersDone, contents: MapContent
         report_content(plan, rasters, contents, products),
         classes=plan.products.classes,
         scene=None if rasters.damaged else plan.scene,
-        sidecars=plan.settings.sidecars,
-        remote=plan.settings.allow_remote,
+        access=plan.access,
     )
 
 

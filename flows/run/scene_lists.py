@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from segflow.configs.run import RunSettings
 from segflow.errors import SettingsError
+from segflow.io.inputs.kinds import ScenePath
 from segflow.io.inputs.lists import (
     ListedScene,
     find_catalogue,
@@ -16,7 +17,6 @@ from segflow.io.inputs.lists import (
     read_stac_list,
 )
 
-ScenePath = str | os.PathLike[str] | Sequence[str]  # a file, folder or address, or the parts of a mosaic
 _WILD = "*?["
 _JSON = (".json", ".geojson")
 
@@ -86,12 +86,12 @@ def gather_scenes(
 
 def guess_name(path: ScenePath, settings: RunSettings) -> str:
     """Give what a scene is called, as far as its path tells: as given, else the name of its first file."""
-    return settings.name or _stem(os.fspath(path) if isinstance(path, str | os.PathLike) else path[0])
+    return settings.name or _stem(os.fspath(path if isinstance(path, str | os.PathLike) else path[0]))
 
 
 def describe_path(path: ScenePath) -> str:
     """Give the path of a scene in one line."""
-    return os.fspath(path) if isinstance(path, str | os.PathLike) else " ".join(path)
+    return os.fspath(path) if isinstance(path, str | os.PathLike) else " ".join(os.fspath(part) for part in path)
 
 
 def _open_up(text: str) -> list[ListedScene]:

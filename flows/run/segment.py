@@ -20,10 +20,11 @@ from segflow.flows.run.publish import publish
 from segflow.flows.run.rasters import RastersDone, find_rasters, write_rasters
 from segflow.flows.run.report import list_moves
 from segflow.flows.run.result import RunResult
-from segflow.flows.run.scene_lists import ScenePath, describe_path, guess_name
+from segflow.flows.run.scene_lists import describe_path, guess_name
 from segflow.flows.run.scene_state import StateKeeper, keep_state
 from segflow.flows.run.store import clear_canvas, open_work
 from segflow.flows.run.vectors import write_vectors
+from segflow.io.inputs.kinds import ScenePath
 
 ClientSource = Client | Callable[[], Client] | None
 

@@ -11,17 +11,15 @@ import rasterio.crs
 from affine import Affine
 
 from segflow.errors import SceneMismatchError
+from segflow.io.scene.access import Access
 from segflow.io.scene.info import Part, SceneInfo
-from segflow.io.scene.limits import SceneLimits
 from segflow.io.scene.scenes import describe_scene
 from segflow.tiling import Grid, Span, Window
 
 NUDGE = 0.01  # px that a corner may lie off the common grid: what decimal digits in transforms leave, no more
 
 
-def describe_mosaic(
-    paths: Sequence[str | os.PathLike[str]], *, limits: SceneLimits, sidecars: bool, remote: bool
-) -> SceneInfo:
+def describe_mosaic(paths: Sequence[str | os.PathLike[str]], access: Access) -> SceneInfo:
     """Give several GeoTIFFs as one scene; where they overlap, the first that holds data wins.
 
     Returns
@@ -35,7 +33,7 @@ def describe_mosaic(
     SceneMismatchError
         If two files differ in CRS, resolution, alignment, bands or type; both are named.
     """
-    infos = [describe_scene(path, limits=limits, sidecars=sidecars, remote=remote) for path in paths]
+    infos = [describe_scene(path, access) for path in paths]
     first = infos[0]
     places = [place_on(first, info) for info in infos]
     for info in infos:
@@ -47,7 +45,8 @@ def describe_mosaic(
         Span(min(place.rows.start for place in places), max(place.rows.stop for place in places)),
         Span(min(place.cols.start for place in places), max(place.cols.stop for place in places)),
     )
-    limits.check(f"the mosaic of {first.path} and others", bands=first.band_count, pixels=frame.size, block_bytes=0)
+    whole = f"the mosaic of {first.path} and others"
+    access.limits.check(whole, bands=first.band_count, pixels=frame.size, block_bytes=0)
     numbers = tuple(band.number for band in first.bands)
     parts = tuple(
         Part(

@@ -5,6 +5,7 @@ alpha) together with the VRT's nodata values; where the upper file holds none, t
 """
 
 import os
+from dataclasses import replace
 from typing import NoReturn
 
 import rasterio.crs
@@ -13,9 +14,9 @@ from rasterio.errors import CRSError
 from segflow.errors import SceneError, SceneMismatchError
 from segflow.io.inputs.mosaics import NUDGE
 from segflow.io.inputs.vrt_text import VrtBand, VrtSource, VrtText, read_vrt
+from segflow.io.scene.access import Access
 from segflow.io.scene.describe import band_name
 from segflow.io.scene.info import Band, Part, SceneInfo
-from segflow.io.scene.limits import SceneLimits
 from segflow.io.scene.scenes import describe_scene
 from segflow.io.scene.sources import check_source
 from segflow.tiling import Grid, Span, Window
@@ -24,8 +25,8 @@ _NAMELESS = {"undefined", "gray", "palette"}  # colour interpretations that name
 _Piece = tuple[str, Window, Window]  # file, pixels in it, place in the scene
 
 
-def describe_vrt(path: str | os.PathLike[str], *, limits: SceneLimits, sidecars: bool) -> SceneInfo:
-    """Give a VRT of plain GeoTIFFs as a scene.
+def describe_vrt(path: str | os.PathLike[str], access: Access) -> SceneInfo:
+    """Give a VRT of plain GeoTIFFs as a scene; none of them may lie on the network.
 
     Raises
     ------
@@ -34,13 +35,10 @@ def describe_vrt(path: str | os.PathLike[str], *, limits: SceneLimits, sidecars:
     SceneMismatchError
         If a file has not the type, the bands or the size that the VRT says, or would have to be resampled.
     """
-    source = check_source(os.fspath(path), sidecars=sidecars)
-    text = read_vrt(source, limits)
-    files = {
-        piece.path: describe_scene(piece.path, limits=limits, sidecars=sidecars)
-        for band in text.bands
-        for piece in band.sources
-    }
+    local = replace(access, remote=False)
+    source = check_source(os.fspath(path), local)
+    text = read_vrt(source, local.limits)
+    files = {piece.path: describe_scene(piece.path, local) for band in text.bands for piece in band.sources}
     if not files:
         msg = f"{source} has no sources: build it with gdalbuildvrt from GeoTIFFs"
         raise SceneError(msg)

@@ -18,7 +18,7 @@ from xml.parsers import expat
 from affine import Affine
 
 from segflow.errors import SceneError
-from segflow.io.scene.limits import SceneLimits
+from segflow.io.scene.limits import Limits
 
 MAX_BYTES = 64 * 2**20  # of a VRT's text; 100,000 sources have about 50 MB
 _DTYPES = {
@@ -83,7 +83,7 @@ class VrtText:
     bands: tuple[VrtBand, ...]
 
 
-def read_vrt(path: str, limits: SceneLimits) -> VrtText:
+def read_vrt(path: str, limits: Limits) -> VrtText:
     """Read a VRT.
 
     Raises
@@ -97,7 +97,7 @@ def read_vrt(path: str, limits: SceneLimits) -> VrtText:
 class _Reader:
     """Reads one VRT; every method refuses what it does not know."""
 
-    def __init__(self, path: str, limits: SceneLimits) -> None:
+    def __init__(self, path: str, limits: Limits) -> None:
         self._path = path
         self._limits = limits
 

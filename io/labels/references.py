@@ -16,9 +16,11 @@ from rasterio.windows import Window as RasterioWindow
 
 from segflow.errors import SceneError
 from segflow.io.labels.rasters import same_grid
+from segflow.io.raster.classes import describe_classes
 from segflow.io.raster.sidecars import LegendEntry
+from segflow.io.scene.access import LOCAL, Access
 from segflow.io.scene.gdal import DRIVER, gdal_env, ignore_missing_georeference, scene_errors
-from segflow.io.scene.scenes import Scene, SceneInfo, describe_scene, open_scene
+from segflow.io.scene.scenes import Scene, SceneInfo, open_scene
 from segflow.io.work.records import read_json
 from segflow.tiling import Grid, Window
 
@@ -35,7 +37,7 @@ class ValueReader(Protocol):
         """Give the values in a window of the map's grid: (height, width) array, -1 without data."""
 
 
-class ClassRaster:
+class ClassPixels:
     """A class raster on its own grid."""
 
     def __init__(self, scene: Scene) -> None:
@@ -47,7 +49,7 @@ class ClassRaster:
         return np.where(valid, pixels[0].astype(np.int64), UNKNOWN)
 
 
-class WarpedRaster:
+class WarpedPixels:
     """A class raster brought onto another grid: every pixel takes the value of the nearest one."""
 
     def __init__(self, dataset: Any, path: str) -> None:  # noqa: ANN401  # rasterio has no types
@@ -62,35 +64,17 @@ class WarpedRaster:
         return np.where(alpha != 0, pixels.astype(np.int64), UNKNOWN)
 
 
-def describe_classes(path: str | os.PathLike[str], role: str) -> SceneInfo:
-    """Give what a class raster says about itself.
-
-    Raises
-    ------
-    SceneError
-        If it cannot be opened, or does not hold one band of whole numbers.
-    """
-    info = describe_scene(path)
-    if len(info.bands) != 1:
-        msg = f"{role} {path} has {len(info.bands)} bands, but needs one of class values: choose the right file"
-        raise SceneError(msg)
-    if np.dtype(info.dtype).kind not in "iu":
-        msg = (
-            f"{role} {path} holds {info.dtype}, but class values are whole numbers: convert it, or choose the class map"
-        )
-        raise SceneError(msg)
-    return info
-
-
 @contextmanager
-def open_classes(info: SceneInfo) -> Iterator[ClassRaster]:
+def open_classes(info: SceneInfo, access: Access = LOCAL) -> Iterator[ClassPixels]:
     """Open a class raster on its own grid."""
-    with open_scene(info.path, (info.bands[0].number,)) as scene:
-        yield ClassRaster(scene)
+    with open_scene(info.path, (info.bands[0].number,), access) as scene:
+        yield ClassPixels(scene)
 
 
 @contextmanager
-def open_reference(path: str | os.PathLike[str], grid: Grid, *, resample: bool) -> Iterator[ValueReader]:
+def open_reference(
+    path: str | os.PathLike[str], grid: Grid, access: Access = LOCAL, *, resample: bool
+) -> Iterator[ValueReader]:
     """Open a reference raster for reading on the grid of the map.
 
     Raises
@@ -98,9 +82,9 @@ def open_reference(path: str | os.PathLike[str], grid: Grid, *, resample: bool) 
     SceneError
         If it cannot be opened, holds no class values, or lies on another grid and may not be resampled.
     """
-    info = describe_classes(path, "reference")
+    info = describe_classes(path, access, role="reference")
     if same_grid(info.grid, grid):
-        with open_classes(info) as raster:
+        with open_classes(info, access) as raster:
             yield raster
         return
     if not resample:
@@ -117,7 +101,7 @@ def open_reference(path: str | os.PathLike[str], grid: Grid, *, resample: bool) 
         with gdal_env():
             dataset = stack.enter_context(rasterio.open(info.path, driver=DRIVER, sharing=False))
             warped = stack.enter_context(_warp(dataset, grid))
-        yield WarpedRaster(warped, info.path)
+        yield WarpedPixels(warped, info.path)
 
 
 def read_legend(folder: Path) -> tuple[LegendEntry, ...]:
@@ -136,21 +120,6 @@ def read_legend(folder: Path) -> tuple[LegendEntry, ...]:
         )
     except (KeyError, TypeError, ValueError):
         return ()
-
-
-def read_colours(info: SceneInfo) -> dict[int, tuple[int, int, int]]:
-    """Give the colour table of a class raster; empty without one."""
-    ignore_missing_georeference()
-    with (
-        gdal_env(),
-        scene_errors(info.path, "opening", _DAMAGED),
-        rasterio.open(info.path, driver=DRIVER, sharing=False) as dataset,
-    ):
-        try:
-            table = dataset.colormap(info.bands[0].number)
-        except ValueError:  # rasterio's word for: it has none
-            return {}
-    return {int(value): (int(r), int(g), int(b)) for value, (r, g, b, _) in table.items()}
 
 
 def describe_grid(grid: Grid) -> str:

@@ -1,7 +1,7 @@
 """What a TIFF file claims to be, read from its directories without GDAL.
 
 GDAL allocates what a header claims while it opens a file. This reader visits the same directories
-first, reads a few dozen bytes of each, and lets `SceneLimits` refuse what is out of proportion.
+first, reads a few dozen bytes of each, and lets `Limits` refuse what is out of proportion.
 
 References
 ----------
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from segflow.errors import SceneError
-from segflow.io.scene.limits import SceneLimits
+from segflow.io.scene.limits import Limits
 
 TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
@@ -73,7 +73,7 @@ class TiffLayout:
         return self.order + ("HHQ8s" if self.big else "HHI4s")
 
 
-def check_tiff_header(path: str, limits: SceneLimits) -> None:
+def check_tiff_header(path: str, limits: Limits) -> None:
     """Refuse a file that is no TIFF or claims more than `limits` allow.
 
     Raises
@@ -84,12 +84,7 @@ def check_tiff_header(path: str, limits: SceneLimits) -> None:
     tag_bytes = 0
     for number, directory in enumerate(read_directories(path), start=1):
         tag_bytes += directory.tag_bytes
-        if number > limits.max_directories or tag_bytes > limits.max_tag_bytes:
-            msg = (
-                f"{path} has more than {limits.max_directories:,} images or {limits.max_tag_bytes:,} bytes of tags: "
-                "extract the scene with gdal_translate"
-            )
-            raise SceneError(msg)
+        limits.check_header(path, directories=number, tag_bytes=tag_bytes)
         pixels = directory.height * directory.width
         limits.check(path, bands=directory.bands, pixels=pixels, block_bytes=directory.block_bytes)
 
