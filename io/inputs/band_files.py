@@ -43,7 +43,7 @@ class BandChoice:
     wanted
         Their names, in the model's order.
     chosen
-        What the user said instead, by name or by number in the list of bands; None: nothing.
+        What the user chose instead, by name or by number in the list of bands; None: nothing.
     """
 
     wanted: tuple[str, ...]
@@ -51,7 +51,7 @@ class BandChoice:
 
 
 def describe_band_files(path: str, files: Sequence[BandFile], choice: BandChoice, access: Access) -> SceneInfo:
-    """Give files that hold bands as one scene; of those that are not wanted only the names.
+    """Describe files that hold bands as one scene; those that are not wanted are not opened.
 
     Raises
     ------

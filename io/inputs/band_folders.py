@@ -14,7 +14,7 @@ _SUFFIXES = (".tif", ".tiff")
 
 
 def describe_folder(folder: Path, choice: BandChoice, access: Access) -> SceneInfo:
-    """Give a folder of one-band files as one scene, called as the folder is.
+    """Describe a folder of one-band files as one scene that has the folder's name; none may lie on the network.
 
     Raises
     ------

@@ -36,7 +36,7 @@ def describe_input(
     *,
     gsd: float | None = None,
 ) -> SceneInfo:
-    """Describe whatever was given as one scene, without reading pixels.
+    """Describe what was given as one scene, without reading pixels.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def describe_input(
     Raises
     ------
     SceneError
-        If something cannot be opened or is not what scenes are made of.
+        If something cannot be opened or is none of the above.
     SceneMismatchError
         If files do not fit each other, or a wanted band is not there.
     """

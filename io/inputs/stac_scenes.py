@@ -28,7 +28,7 @@ _DATA = {"data", "reflectance"}  # roles of assets whose pixels are measurements
 
 
 def describe_item(path: str, choice: BandChoice, access: Access) -> SceneInfo:
-    """Give a STAC item with band assets as one scene, called as the item is.
+    """Describe a STAC item with band assets as one scene that has the item's name.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """A VRT as a scene: its bands as stacks of parts of GeoTIFFs.
 
-Which piece lies where is what the VRT says. Which pixels hold data is what the files say (nodata value, mask,
-alpha) together with the VRT's nodata values; where the upper file holds none, the lower one shows.
+The VRT says which piece lies where. The files (nodata value, mask, alpha) together with the VRT's nodata
+values say which pixels are valid; where the upper file is nodata, the lower one counts.
 """
 
 import os
@@ -26,7 +26,7 @@ _Piece = tuple[str, Window, Window]  # file, pixels in it, place in the scene
 
 
 def describe_vrt(path: str | os.PathLike[str], access: Access) -> SceneInfo:
-    """Give a VRT of plain GeoTIFFs as a scene; none of them may lie on the network.
+    """Describe a VRT of plain GeoTIFFs as a scene; none of them may lie on the network.
 
     Raises
     ------
@@ -73,7 +73,7 @@ class _Vrt:
         )
 
     def _alpha(self) -> int | None:
-        """Give the number of the alpha band, as for a file; where it is 0 is what the files themselves say."""
+        """Give the number of the alpha band, by the rule for a file; its pixels come from the files themselves."""
         tagged = [number for number, band in enumerate(self._text.bands, start=1) if band.colour == "alpha"]
         return tagged[0] if len(tagged) == 1 and len(self._text.bands) > 1 else None
 
@@ -112,7 +112,7 @@ class _Vrt:
             self._mismatch("has bands that are made of different files in part", "each needs all files, or its own")
 
     def _piece(self, source: VrtSource, band: VrtBand) -> _Piece | None:
-        """Give where a source's pixels come from and go to; None where it lies outside."""
+        """Give which pixels of which file a source takes and where they go; None where that is outside the scene."""
         info = self._files[source.path]
         if info.dtype != band.dtype:
             self._mismatch(f"has {band.dtype} pixels, but {info.path} has {info.dtype}", "both must be the same")

@@ -49,7 +49,7 @@ class VrtSource:
     band
         Number of its band.
     nodata
-        Value that lets what lies below show through, or None.
+        Pixels of this value are nodata: the sources below count there; or None.
     source, place
         (column, row, width, height) in the file and in the VRT [px]; None: all.
     """
@@ -74,7 +74,7 @@ class VrtBand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VrtText:
-    """A VRT as far as it is plain."""
+    """The parts of a VRT that are read: shape, transform, CRS and bands."""
 
     height: int
     width: int
@@ -95,7 +95,7 @@ def read_vrt(path: str, limits: Limits) -> VrtText:
 
 
 class _Reader:
-    """Reads one VRT; every method refuses what it does not know."""
+    """Reads one VRT; every method refuses elements and values that it does not know."""
 
     def __init__(self, path: str, limits: Limits) -> None:
         self._path = path

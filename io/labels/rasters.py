@@ -1,4 +1,4 @@
-"""Labels on a scene's grid: from a raster that lies on it, or burnt from polygons of any CRS."""
+"""Labels from a raster that lies on the grid of its scene."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ class LabelRaster:
         self._access = access
 
     def read(self, window: Window) -> Labels:
-        """Give the labels of the pixels in a window; 255 where the raster holds no data.
+        """Give the labels of the pixels in a window; 255 where the raster is nodata.
 
         Returns
         -------

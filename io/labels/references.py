@@ -20,11 +20,12 @@ from segflow.io.raster.classes import describe_classes
 from segflow.io.raster.sidecars import LegendEntry
 from segflow.io.scene.access import LOCAL, Access
 from segflow.io.scene.gdal import DRIVER, gdal_env, ignore_missing_georeference, scene_errors
+from segflow.io.scene.ground import crs_name
 from segflow.io.scene.scenes import Scene, SceneInfo, open_scene
 from segflow.io.work.records import read_json
 from segflow.tiling import Grid, Window
 
-Values = npt.NDArray[np.int64]  # (height, width); -1 without data
+Values = npt.NDArray[np.int64]  # (height, width); -1 for nodata
 
 UNKNOWN = -1
 _DAMAGED = "the file is damaged or cut short, copy or download it again"
@@ -34,7 +35,7 @@ class ValueReader(Protocol):
     """Reads values of a class raster."""
 
     def read(self, window: Window) -> Values:
-        """Give the values in a window of the map's grid: (height, width) array, -1 without data."""
+        """Give the values in a window of the map's grid: (height, width) array, -1 for nodata."""
 
 
 class ClassPixels:
@@ -123,11 +124,11 @@ def read_legend(folder: Path) -> tuple[LegendEntry, ...]:
 
 
 def describe_grid(grid: Grid) -> str:
-    """Give a grid in a few words: its size, corner, pixels and CRS."""
+    """Describe a grid: its size, corner, pixels and CRS."""
     a, b, c, d, e, f = tuple(grid.transform)[:6]
-    name = "no CRS" if grid.crs is None else _crs_name(grid.crs)
     turned = f", turned by {b:g}, {d:g}" if b or d else ""
-    return f"{grid.width} × {grid.height} px from x {c:.10g}, y {f:.10g}, pixel {a:g} × {e:g}{turned}, {name}"
+    place = f"{grid.width} × {grid.height} px from x {c:.10g}, y {f:.10g}, pixel {a:g} × {e:g}{turned}"
+    return f"{place}, {'no CRS' if grid.crs is None else crs_name(grid.crs)}"
 
 
 def _warp(dataset: Any, grid: Grid) -> WarpedVRT:  # noqa: ANN401
@@ -140,11 +141,6 @@ def _warp(dataset: Any, grid: Grid) -> WarpedVRT:  # noqa: ANN401
         resampling=Resampling.nearest,
         add_alpha=True,
     )
-
-
-def _crs_name(wkt: str) -> str:
-    code = CRS.from_wkt(wkt).to_authority()
-    return ":".join(code) if code else wkt.split('"')[1]
 
 
 def _rgb(digits: str) -> tuple[int, int, int]:

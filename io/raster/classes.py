@@ -45,7 +45,7 @@ class ClassRaster:
     dtype
         NumPy name of its type, a whole number.
     nodata
-        The value outside the data, or None.
+        The nodata value, or None.
     names
         Names of values, from a raster attribute table or category names.
     colours

@@ -1,4 +1,4 @@
-"""GDAL as segflow uses it: one environment, one place where its errors become ours."""
+"""GDAL as segflow uses it: one environment, one place where its errors become `SceneError`."""
 
 import os
 import warnings
@@ -18,7 +18,7 @@ from segflow.io.storage.client import gdal_options
 
 DRIVER = "GTiff"  # a text file named .tif may be a VRT or WMS description that reads other files or the network
 
-# What a server may cost before it counts as broken; variables of the same names say otherwise.
+# How long a server may take before it counts as broken; environment variables of the same names override this.
 _PATIENCE = {
     "GDAL_HTTP_CONNECTTIMEOUT": "10",  # s
     "GDAL_HTTP_TIMEOUT": "60",  # s for one answer
@@ -85,7 +85,7 @@ def scene_errors(path: str, doing: str, advice: str) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Give what lies at the bottom of a chain of errors, in one line."""
+    """Give the message of the first error in a chain, in one line."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     text = getattr(error, "errmsg", None) or str(error) or type(error).__name__

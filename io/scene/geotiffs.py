@@ -28,7 +28,7 @@ _NO_ANSWER = (
 )
 
 Pixels = npt.NDArray[Any]  # (bands, height, width) in the scene's dtype
-Valid = npt.NDArray[np.bool_]  # (height, width), True where every chosen band holds data
+Valid = npt.NDArray[np.bool_]  # (height, width), True where every chosen band is valid
 
 
 class PixelSource(Protocol):

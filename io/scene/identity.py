@@ -1,4 +1,4 @@
-"""Which scene it is, whatever its file is called: a digest of its content."""
+"""The identity of a scene: a digest of its content, whatever its file is called."""
 
 import hashlib
 import http.client

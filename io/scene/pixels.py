@@ -43,7 +43,7 @@ def digest_pixels(path: str | os.PathLike[str], window: Window | None = None, ac
 
 
 def digest_candidates(paths: Mapping[str, Path], access: Access = LOCAL) -> dict[str, str]:
-    """Give the digest of the pixels of each scene that may be another's twin; equal digests are equal pixels.
+    """Give the digest of the pixels of each scene that may equal another; equal digests are equal pixels.
 
     A scene is read through only if another of its shape, type and number of bands has the same pixels in the middle.
 

@@ -68,7 +68,7 @@ def open_scene(
     scene
         A GeoTIFF file, or its address if `access` allows it; or any scene as it was described.
     band_numbers
-        The bands to read, from 1, in the order they are wanted; the alpha band among them counts as data.
+        The bands to read, from 1, in the order they are wanted; an alpha band among them does not mask the others.
     access
         As in `describe_scene`.
 
@@ -98,7 +98,7 @@ class Scene:
     Attributes
     ----------
     info
-        What is known of the scene.
+        The scene as it was described.
     band_numbers
         The bands that `read_window` gives, in this order.
     """
@@ -116,8 +116,8 @@ class Scene:
         pixels
             (bands, height, width) array in the scene's dtype; 0 where not valid.
         valid
-            (height, width) bool array: True where every chosen band holds data
-            (not its nodata value, not NaN or infinite, mask and alpha not 0) inside the scene.
+            (height, width) bool array: True inside the scene where every chosen band is valid
+            (not its nodata value, not NaN or infinite, mask and alpha not 0).
 
         Raises
         ------

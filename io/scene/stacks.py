@@ -1,7 +1,7 @@
 """The pixels of a scene of many files: stacks of parts, each for other bands.
 
-A pixel of a stack comes from the first part that holds data there, with all its bands from that one part.
-A pixel of the scene holds data where all stacks that are read do.
+A pixel of a stack comes from the first part that is valid there, with all its bands from that one part.
+A pixel of the scene is valid where all stacks that are read are.
 Files are opened when a window first needs them, and a few stay open.
 """
 
@@ -64,7 +64,7 @@ class StackedPixels:
         return pixels, valid
 
     def _read_stack(self, stack: tuple[Part, ...], window: Window, pixels: Pixels) -> Valid:
-        """Fill in the bands that a stack gives; give where it holds data."""
+        """Fill in the bands that a stack gives; return where it is valid."""
         layers = [layer for layer, number in enumerate(self._band_numbers) if number in stack[0].bands]
         wanted = [self._band_numbers[layer] for layer in layers]
         filled = np.zeros(window.shape, np.bool_)
@@ -97,14 +97,14 @@ class StackedPixels:
 
 
 class _OpenFiles:
-    """The files that were used last."""
+    """The open files of a scene: at most `OPEN_FILES`, those that were used last."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
         self._held: OrderedDict[tuple[str, tuple[int, ...]], tuple[GeoTiffPixels, ExitStack]] = OrderedDict()
 
     def open(self, path: str, numbers: tuple[int, ...]) -> GeoTiffPixels:
-        """Give bands of a file, opened now if need be; the one that was not used for longest is closed for it."""
+        """Give bands of a file; where too many are open, the one that was not used for longest is closed."""
         key = path, numbers
         if key not in self._held:
             if len(self._held) >= OPEN_FILES:
