@@ -85,6 +85,9 @@ class RunSettings:
     allow_remote, sidecars
         Whether scenes may be URLs, and whether files beside the scene (``.ovr``, ``.msk``,
         ``.aux.xml``) are trusted.
+    max_pixels, max_bands, max_block
+        Pixels and bands that a scene may have at most, and the size of one decoded block of it [MiB];
+        None: 10¹¹ px, 512 bands and 256 MiB. A file that claims more is refused before it is opened.
     on_tile_error
         ``fail`` stops at a tile that cannot be read or kills its workers; ``nodata`` leaves it empty and exits with 3.
     log_json
@@ -121,5 +124,8 @@ class RunSettings:
     overwrite: bool = False
     allow_remote: bool = False
     sidecars: bool = False
+    max_pixels: Annotated[int, Field(ge=1)] | None = None
+    max_bands: Annotated[int, Field(ge=1)] | None = None
+    max_block: Annotated[int, Field(ge=1)] | None = None
     on_tile_error: OnTileError = "fail"
     log_json: str | None = None

@@ -115,6 +115,8 @@ class TrainSettings:
         Of all randomness; threads of the CPU, None: all; ``auto``, ``cpu``, ``cuda``, ``cuda:1``.
     logs
         Folder for log, TensorBoard events and checkpoints; None: `out` with ``.training`` for its suffix.
+    max_pixels, max_bands, max_block
+        How large a scene may be, as in `RunSettings`.
     half_weights
         Whether kernels are rounded to 16 bits: half the file; scores are those of the rounded weights.
     notes
@@ -187,6 +189,9 @@ class TrainSettings:
     threads: Positive | None = None
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     logs: str | None = None
+    max_pixels: Positive | None = None
+    max_bands: Positive | None = None
+    max_block: Positive | None = None
     half_weights: bool = False
     notes: dict[str, Any] = field(default_factory=dict)
     out: str

@@ -44,6 +44,8 @@ class VectorizeSettings:
         Of centrelines: gaps that are bridged, and shortest networks that are kept [m].
     append, overwrite
         Whether a file that stands there is added to, or replaced.
+    max_pixels, max_block
+        How large the raster may be, as in `RunSettings`.
     workers
         Processes; None: as many as there are processors.
     """
@@ -64,4 +66,6 @@ class VectorizeSettings:
     min_length: Annotated[float, Field(ge=0)] | None = None
     append: bool = False
     overwrite: bool = False
+    max_pixels: Annotated[int, Field(ge=1)] | None = None
+    max_block: Annotated[int, Field(ge=1)] | None = None
     workers: Annotated[int, Field(ge=0)] | None = None

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
 
 from segflow.errors import ModelError
+from segflow.tiling import NODATA
 
 FORMAT_VERSION = 1  # of the JSON in a model file; raised when a field changes its meaning
-NODATA = 255  # in every class and confidence raster; so a model has at most 254 classes, 254 = unwritten
 
 Geometry = Literal["polygon", "line", "none"]
 Guarantee = Literal["exact", "bounded", "unbounded"]

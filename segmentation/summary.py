@@ -3,9 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from segflow.segmentation.spec import NODATA
 from segflow.segmentation.vectors.geodesy import Ground
-from segflow.tiling import Grid, Span, Window
+from segflow.tiling import NODATA, Grid, Span, Window
 
 VALUES = 256  # of a uint8 raster
 PERCENT = 101  # confidence is a whole number from 0 to 100

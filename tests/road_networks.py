@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from shapely import LineString
 from shapely.ops import substring
 
-from segflow.segmentation.vectors.components import NODATA
 from segflow.segmentation.vectors.lines.centrelines import Block, LineTable, trace_centrelines
-from segflow.tiling import Grid, Window
+from segflow.tiling import NODATA, Grid, Window
 
 NEAR = 2.0  # px; as far as a result may lie from the truth
 Raster = NDArray[np.uint8]

@@ -13,13 +13,13 @@ from segflow.flows.products.entries import CLASSES, CONFIDENCE
 from segflow.flows.products.places import SceneProducts, item_place
 from segflow.flows.run.item import read_item
 from segflow.io.labels.references import UNKNOWN, Values, open_classes
-from segflow.io.raster.classes import PALETTE, describe_class_band, read_colour_table
+from segflow.io.raster.classes import PALETTE, describe_classes
 from segflow.io.raster.sidecars import LegendEntry
+from segflow.io.scene.access import LOCAL, Access
 from segflow.io.scene.scenes import SceneInfo, describe_scene
 from segflow.io.stac.classification import read_class_objects
 from segflow.io.work.json_files import read_json
-from segflow.segmentation.spec import NODATA
-from segflow.tiling import TileGrid
+from segflow.tiling import NODATA, TileGrid
 
 BLOCK = 1024  # px; a multiple of the 64 px cells that areas are measured in
 _COUNTED = 65_536  # a wider range of values is sorted instead of counted
@@ -41,6 +41,8 @@ class MapToEvaluate:
         Its classes, in the order of their values; empty if nobody says.
     tile
         Side of the cores of the tiles it was made in [px], if that is known.
+    access
+        How its rasters may be opened.
     """
 
     name: str
@@ -48,9 +50,10 @@ class MapToEvaluate:
     confidence: SceneInfo | None
     legend: tuple[LegendEntry, ...]
     tile: int | None
+    access: Access = LOCAL
 
     @classmethod
-    def find(cls, path: Path) -> Self:
+    def find(cls, path: Path, access: Access = LOCAL) -> Self:
         """Find a map by the path of a class raster, or of a folder of products.
 
         Raises
@@ -64,7 +67,7 @@ class MapToEvaluate:
             if not path.is_file():
                 msg = f"{path.parent} holds no {path.name}: give a class raster, or the folder of one scene, OUT/SCENE"
                 raise SceneError(msg)
-        info = describe_class_band(path, "map")
+        info = describe_classes(path, access, role="map")
         folder, name = path.resolve().parent, path.stem.removesuffix(CLASSES.ending)
         ours = path.stem == folder.name + CLASSES.ending
         item = read_item(folder) if ours else None
@@ -73,9 +76,10 @@ class MapToEvaluate:
         return cls(
             name=name,
             classes=info,
-            confidence=_confidence(percent, info) if known else None,
+            confidence=_confidence(percent, info, access) if known else None,
             legend=_item_legend(folder) if ours else (),
             tile=item.tiles.core if item else None,
+            access=access,
         )
 
 
@@ -160,7 +164,7 @@ def legend_of(values: set[int], info: SceneInfo) -> tuple[LegendEntry, ...]:
         shown = ", ".join(map(str, wrong[:8]))
         msg = f"map {info.path} holds {shown}, but class values go from 0 to {NODATA - 1}: choose a class map"
         raise SceneError(msg)
-    colours = read_colour_table(info.path)
+    colours = read_colours(info)
     return tuple(
         LegendEntry(value=value, name=f"class {value}", rgb=colours.get(value, PALETTE[index % len(PALETTE)]))
         for index, value in enumerate(sorted(values))
@@ -179,10 +183,10 @@ def distinct(raw: Values) -> list[int]:
     return held
 
 
-def values_in(info: SceneInfo) -> set[int]:
+def values_in(info: SceneInfo, access: Access = LOCAL) -> set[int]:
     """Give the values that occur in a class raster, 255 aside."""
     found: set[int] = set()
-    with open_classes(info) as raster:
+    with open_classes(info, access) as raster:
         for tile in TileGrid(height=info.grid.height, width=info.grid.width, core=BLOCK, margin=0, stride=1):
             found |= set(distinct(raster.read(tile.core)))
     return found - {UNKNOWN, NODATA}
@@ -197,8 +201,8 @@ def _item_legend(folder: Path) -> tuple[LegendEntry, ...]:
         return ()
 
 
-def _confidence(path: Path, classes: SceneInfo) -> SceneInfo:
-    info = describe_scene(path)
+def _confidence(path: Path, classes: SceneInfo, access: Access) -> SceneInfo:
+    info = describe_scene(path, access)
     if info.grid.shape != classes.grid.shape or info.dtype != "uint8":
         msg = f"confidence raster {path} does not belong to {classes.path}: move one of them"
         raise SceneError(msg)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segflow.flows.access import raster_access
 from segflow.flows.evaluate.evaluated_map import MapToEvaluate
 from segflow.flows.evaluate.findings_tables import (
     cover_content,
@@ -20,6 +21,8 @@ from segflow.flows.progress import Progress
 from segflow.io.labels.points import holds_points
 from segflow.io.pages.evaluation import EvaluationContent, ReportTable, write_evaluation
 from segflow.io.storage.files import check_writable, write_text
+
+_DEFAULTS = EvaluateSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,7 @@ def run_evaluation(
     SegflowError
         If either cannot be read, they do not fit, or nothing can be written.
     """
-    found = MapToEvaluate.find(path)
+    found = MapToEvaluate.find(path, raster_access(settings))
     folder = out or Path(found.classes.path).parent
     check_writable(folder)
     content: EvaluationContent
@@ -86,16 +89,18 @@ def run_evaluation(
 
 
 def run_sample(
-    path: Path, points: int, out: Path | None, seed: int, progress: Progress
+    path: Path, points: int, out: Path | None, seed: int, progress: Progress, settings: EvaluateSettings = _DEFAULTS
 ) -> tuple[Path, tuple[tuple[str, int], ...]]:
     """Draw a stratified random sample from a map; give the file and the points of each class.
+
+    The settings count only where they say how large the map may be.
 
     Raises
     ------
     SegflowError
         If the map cannot be read, or the points cannot be written.
     """
-    found = MapToEvaluate.find(path)
+    found = MapToEvaluate.find(path, raster_access(settings))
     target = out or Path(found.classes.path).parent / f"{found.name}_sample.gpkg"
     check_writable(target.parent)
     return target, draw_sample(found, points, target, seed, progress)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segflow.errors import SceneError, SettingsError
+from segflow.flows.access import raster_access
 from segflow.flows.evaluate.evaluated_map import BLOCK, ClassTable, MapToEvaluate, distinct, legend_of, values_in
 from segflow.flows.evaluate.findings import Evaluation
 from segflow.flows.progress import Progress, stage
@@ -17,8 +18,7 @@ from segflow.io.labels.references import UNKNOWN, ValueReader, Values, open_clas
 from segflow.io.pages.error_picture import ErrorPicture
 from segflow.segmentation.scores.accuracy import AccuracyCounts, AccuracySettings
 from segflow.segmentation.scores.boundary import BUFFER, TOLERANCE
-from segflow.segmentation.spec import NODATA
-from segflow.tiling import Grid, Span, TileGrid, Window
+from segflow.tiling import NODATA, Grid, Span, TileGrid, Window
 
 RASTERS = (".tif", ".tiff")
 
@@ -43,6 +43,8 @@ class EvaluateSettings:
         Of boundary F1 and of relaxed scores [px].
     seed
         Of the bootstrap.
+    max_pixels, max_block
+        How large map and reference may be, as in `RunSettings`.
     block
         Side of the blocks that are read at a time [px], a multiple of 64; it changes no figure.
     """
@@ -55,6 +57,8 @@ class EvaluateSettings:
     tolerance: float = TOLERANCE
     buffer: float = BUFFER
     seed: int = 0
+    max_pixels: int | None = None
+    max_block: int | None = None
     block: int = BLOCK
 
     def __post_init__(self) -> None:
@@ -100,8 +104,8 @@ def evaluate_map(
     seen = 0  # reference pixels with a class, wherever the map has none
     with ExitStack() as stack:
         truth_reader, notes = stack.enter_context(_open_truth(reference, grid, settings, table))
-        map_reader = stack.enter_context(open_classes(found.classes))
-        sure = stack.enter_context(open_classes(found.confidence)) if found.confidence else None
+        map_reader = stack.enter_context(open_classes(found.classes, found.access))
+        sure = stack.enter_context(open_classes(found.confidence, found.access)) if found.confidence else None
         stack.enter_context(stage(progress, "evaluate", grid.window.size))
         for core, read in _windows(grid, settings.block, options.halo):
             truth = table.number(truth_reader.read(read), f"reference {reference}", mapped=True)
@@ -121,7 +125,7 @@ def class_table(found: MapToEvaluate, settings: EvaluateSettings, reference: str
     """Give the classes that are compared: those of the map's legend, or else all that occur."""
     if found.legend:
         return ClassTable(legend=found.legend, mapping=settings.class_values)
-    values = values_in(found.classes)
+    values = values_in(found.classes, found.access)
     if not values:
         msg = f"map {found.classes.path} holds no class anywhere: choose another map"
         raise SceneError(msg)
@@ -142,7 +146,7 @@ def class_table(found: MapToEvaluate, settings: EvaluateSettings, reference: str
 def _reference_values(reference: str, grid: Grid, settings: EvaluateSettings) -> set[int]:
     """Give the class values that occur in a reference raster."""
     raw: set[int] = set()
-    with open_reference(reference, grid, resample=settings.resample is not None) as raster:
+    with open_reference(reference, grid, raster_access(settings), resample=settings.resample is not None) as raster:
         for core, _ in _windows(grid, settings.block, 0):
             raw |= set(distinct(raster.read(core)))
     return {settings.class_values.get(str(value), value) for value in raw - {UNKNOWN}} - {NODATA}
@@ -154,7 +158,7 @@ def _open_truth(
 ) -> Iterator[tuple[ValueReader, tuple[str, ...]]]:
     """Open a reference; give its reader and what the user should know of it."""
     if Path(reference).suffix.lower() in RASTERS:
-        with open_reference(reference, grid, resample=settings.resample is not None) as raster:
+        with open_reference(reference, grid, raster_access(settings), resample=settings.resample is not None) as raster:
             yield raster, ()
         return
     if settings.class_field is None:

@@ -14,9 +14,8 @@ from segflow.io.labels.fields import map_classes
 from segflow.io.labels.points import is_filled, read_points, write_points
 from segflow.io.labels.references import open_classes
 from segflow.segmentation.scores.area import AreaEstimates, allocate_sample
-from segflow.segmentation.spec import NODATA
 from segflow.segmentation.summary import MapSummary
-from segflow.tiling import Span, TileGrid, Window
+from segflow.tiling import NODATA, Span, TileGrid, Window
 
 CLASS_FIELD = "class"  # of the points that are drawn, and the default of those that are read
 
@@ -111,7 +110,7 @@ def summarise(found: MapToEvaluate, table: ClassTable, progress: Progress) -> Ma
     """Count pixels and areas of all classes of a map, under their numbers."""
     grid = found.classes.grid
     summary = MapSummary(grid)
-    with open_classes(found.classes) as raster, stage(progress, "areas", grid.window.size):
+    with open_classes(found.classes, found.access) as raster, stage(progress, "areas", grid.window.size):
         for tile in TileGrid(height=grid.height, width=grid.width, core=BLOCK, margin=0, stride=1):
             labels = table.number(raster.read(tile.core), f"map {found.classes.path}", mapped=False)
             summary.add(tile.core, labels, np.zeros(labels.shape, np.uint8))
@@ -123,7 +122,7 @@ def _table(found: MapToEvaluate, settings: EvaluateSettings) -> ClassTable:
     """Give the classes of the map and those that entries of the points were said to mean."""
     if found.legend:
         return ClassTable(legend=found.legend, mapping=settings.class_values)
-    values = values_in(found.classes) | (set(settings.class_values.values()) - {NODATA})
+    values = values_in(found.classes, found.access) | (set(settings.class_values.values()) - {NODATA})
     if not values:
         msg = f"map {found.classes.path} holds no class anywhere: choose another map"
         raise SceneError(msg)
@@ -133,7 +132,7 @@ def _table(found: MapToEvaluate, settings: EvaluateSettings) -> ClassTable:
 def _read_at(found: MapToEvaluate, table: ClassTable, places: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
     """Give the numbers of the map's classes at pixels, in their order."""
     labels = np.full(len(places), NODATA, np.uint8)
-    with open_classes(found.classes) as raster:
+    with open_classes(found.classes, found.access) as raster:
         for index in np.lexsort(places.T[::-1]).tolist():  # row by row, so that blocks are decoded once
             row, col = places[index].tolist()
             raw = raster.read(Window(Span(row, row + 1), Span(col, col + 1)))
@@ -146,7 +145,7 @@ def _places(found: MapToEvaluate, table: ClassTable, ranks: list[npt.NDArray[np.
     grid = found.classes.grid
     seen = np.zeros(len(ranks), np.int64)
     places = [np.empty((0, 2), np.int64)]
-    with open_classes(found.classes) as raster:
+    with open_classes(found.classes, found.access) as raster:
         for tile in TileGrid(height=grid.height, width=grid.width, core=BLOCK, margin=0, stride=1):
             labels = table.number(raster.read(tile.core), f"map {found.classes.path}", mapped=False)
             for number, wanted in enumerate(ranks):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from segflow.configs.run import RunSettings
 from segflow.errors import OutputBusyError, SceneError, SegflowError
+from segflow.flows.access import run_access
 from segflow.flows.many.batch import SceneOutcome, segment_batch
 from segflow.flows.models.lookup import find_model
 from segflow.flows.progress import Progress, Silence
@@ -212,7 +213,7 @@ class _Look:
     def _take(self, path: Path, stamp: Stamp, tries: int) -> None:
         """Digest a file, and see whether its content is new."""
         try:
-            digest = scene_identity(path, sidecars=self._settings.sidecars, cache=self._cache)
+            digest = scene_identity(path, run_access(self._settings), cache=self._cache)
         except SceneError as error:  # gone or locked in the meantime
             self.waiting[str(path)] = str(error)
             return

@@ -10,6 +10,7 @@ from segflow.configs.loader import read_mapping
 from segflow.configs.project import set_lines
 from segflow.configs.training import ClassSettings, TrainSettings, load_training
 from segflow.errors import OutputError, SettingsError
+from segflow.flows.access import training_access
 from segflow.flows.project.step import ProjectStep, align, project_command
 from segflow.flows.train.label_source import find_scenes
 from segflow.flows.train.label_survey import SceneSurvey, sum_pixels, survey_labels, warnings_of
@@ -95,7 +96,8 @@ def new_labels(folder: Path) -> ProjectStep:
     if path.exists():
         lines: tuple[str, ...] = (f"{path} is there already and was left as it is",)
     else:
-        systems = {describe_scene(scene).grid.crs for scene in find_scenes(settings).values()}
+        access = training_access(settings)
+        systems = {describe_scene(scene, access).grid.crs for scene in find_scenes(settings).values()}
         crs = systems.pop() if len(systems) == 1 else None
         write_label_template(path, [(entry.name, _rgb(entry.colour)) for entry in settings.classes], crs or _GLOBE)
         lines = (
@@ -207,7 +209,9 @@ def _check_rasters(rasters: Sequence[Path], settings: TrainSettings) -> None:
             msg = f"{raster} has the name of no scene in {settings.data}/{IMAGES}: name label rasters like their scenes"
             raise OutputError(msg)
         values = [entry.value for entry in settings.classes]
-        open_label_raster(raster, describe_scene(scenes[raster.stem]).grid, values)
+        access = training_access(settings)
+        grid = describe_scene(scenes[raster.stem], access).grid
+        open_label_raster(raster, grid, values, access=access)
 
 
 def _chosen_values(classes: Mapping[str, str], known: Sequence[ClassSettings]) -> dict[str | int, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from segflow.configs.retrain import RetrainSettings
 from segflow.configs.training import TrainSettings, load_training
 from segflow.errors import SettingsError
+from segflow.flows.access import training_access
 from segflow.flows.models.lookup import find_model
 from segflow.flows.progress import Progress, Silence
 from segflow.flows.retrain.comparison import check_comparable
@@ -71,7 +72,7 @@ def train_candidate(settings: RetrainSettings, progress: Progress | None = None)
         if shelf.in_use is not None:
             used = find_model(str(shelf.current)).spec
             for path in plan.scenes.values():
-                check_comparable(used, chosen, describe_scene(path).dtype)
+                check_comparable(used, chosen, describe_scene(path, training_access(chosen)).dtype)
         key = _key(chosen, settings, content)
         before = last_entry(entries, "trained", key)
         start = shelf.in_use if settings.from_current else None

@@ -19,9 +19,9 @@ from segflow.segmentation.predict.weights import restore_network
 from segflow.segmentation.scores.bootstrap import SMALLEST, Tables
 from segflow.segmentation.scores.metrics import confusion
 from segflow.segmentation.scores.paired import Pair, PairedScores, compare_tables
-from segflow.segmentation.spec import NODATA, ModelSpec
+from segflow.segmentation.spec import ModelSpec
 from segflow.segmentation.training.prediction import label_scene
-from segflow.tiling import TileGrid
+from segflow.tiling import NODATA, TileGrid
 
 _MOST_SQUARES = 256  # of one scene; more would only cost memory
 _ADVICE = "give the training a --shelf of its own, or change its settings"

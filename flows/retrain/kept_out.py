@@ -13,6 +13,7 @@ from typing import Any
 
 from segflow.configs.training import TrainSettings
 from segflow.errors import SettingsError, TrainingError
+from segflow.flows.access import training_access
 from segflow.flows.train.label_source import cut_windows, open_labels
 from segflow.flows.train.splitting import SplitPlan, plan_split
 from segflow.io.scene.pixels import digest_pixels
@@ -42,8 +43,9 @@ def digest_content(scenes: Mapping[str, Path], settings: TrainSettings) -> dict[
     SceneError
         If a scene or its labels cannot be read.
     """
+    access = training_access(settings)
     return {
-        name: LabelledContent(pixels=digest_pixels(path), labels=_digest_labels(path, settings))
+        name: LabelledContent(pixels=digest_pixels(path, access=access), labels=_digest_labels(path, settings))
         for name, path in scenes.items()
     }
 
@@ -137,7 +139,7 @@ def _groups(plan: SplitPlan) -> list[list[str]]:
 
 
 def _digest_labels(path: Path, settings: TrainSettings) -> str:
-    grid = describe_scene(path).grid
+    grid = describe_scene(path, training_access(settings)).grid
     labels = open_labels(path, grid, settings)
     digest = hashlib.sha256(repr(grid.shape).encode())
     for window in cut_windows(grid.window):

@@ -19,8 +19,8 @@ from segflow.flows.run.report import write_scene_report
 from segflow.flows.run.vectors import MapContents
 from segflow.io.stac.items import ItemAsset, build_item, write_item
 from segflow.io.storage.files import remove_file
-from segflow.segmentation.spec import NODATA
 from segflow.segmentation.summary import MapSummary
+from segflow.tiling import NODATA
 
 
 def remove_stale(plan: RunPlan) -> None:
@@ -138,8 +138,7 @@ def _record(plan: RunPlan, rasters: RastersDone) -> ItemRecord:
         settings=settings_digest(plan),
         scene=_href(plan, plan.inputs[0]),
         bands=plan.bands,
-        sidecars=settings.sidecars,
-        remote=settings.allow_remote,
+        access=plan.access,
         model=settings.model if settings.model in shipped_models() else plan.model.path,
         model_digest=plan.model.digest,
         device=settings.device,

@@ -109,8 +109,7 @@ def tile_job(work: Work) -> TileJob:
         threads=None if settings.scheduler else max(1, (os.cpu_count() or 1) // max(1, settings.workers)),
         probabilities=plan.products.reads_probabilities,
         skip_damaged=settings.on_tile_error == "nodata",
-        sidecars=settings.sidecars,
-        remote=settings.allow_remote,
+        access=plan.access,
     )
 
 

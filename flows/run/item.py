@@ -1,12 +1,14 @@
 """The record of a finished run: what the STAC item says about itself."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from segflow.errors import OutputError
 from segflow.flows.products.places import SceneProducts, item_place
+from segflow.io.scene.access import Access
+from segflow.io.scene.limits import Limits
 from segflow.io.storage.addresses import Address, Place
 from segflow.io.storage.folders import file_sizes
 from segflow.io.work.json_files import read_json
@@ -28,7 +30,7 @@ class ItemRecord:
         Key of the run: all that decides a pixel.
     settings
         Digest of what else decides the products.
-    scene, bands, sidecars, remote
+    scene, bands, access
         The scene (relative to the products' folder, or an address) and how it was opened.
     model, model_digest
         Name of a shipped model or path of another, and the digest of its file.
@@ -52,8 +54,7 @@ class ItemRecord:
     settings: str
     scene: str
     bands: tuple[int, ...]
-    sidecars: bool
-    remote: bool
+    access: Access
     model: str
     model_digest: str
     device: str
@@ -64,6 +65,16 @@ class ItemRecord:
     products: SceneProducts
     parts: tuple[str, ...] = ()
     resample: bool = False
+
+    @property
+    def sidecars(self) -> bool:
+        """Whether the files beside the scene were read."""
+        return self.access.sidecars
+
+    @property
+    def remote(self) -> bool:
+        """Whether the scene could lie on the network."""
+        return self.access.remote
 
     @property
     def scene_path(self) -> str:
@@ -103,6 +114,7 @@ class ItemRecord:
             "damaged_tiles": list(self.damaged),
             "parts": list(self.parts),
             "resample": self.resample,
+            **({} if self.access.limits == Limits() else {"limits": asdict(self.access.limits)}),
         }
 
     @classmethod
@@ -120,8 +132,14 @@ class ItemRecord:
         height, width = properties["shape"]
         sizes = {name: properties[name] for name in ("core", "margin", "stride")}
         plain = {name: properties[name] for name in _PLAIN}
+        access = Access(
+            sidecars=plain.pop("sidecars"),
+            remote=plain.pop("remote"),
+            limits=Limits(**properties.get("limits", {})),
+        )
         return cls(
             **plain,
+            access=access,
             files=files,
             bands=tuple(properties["bands"]),
             damaged=tuple(properties["damaged_tiles"]),

@@ -10,6 +10,7 @@ import psutil
 
 from segflow.configs.run import TILE_STEP, RunSettings
 from segflow.errors import SettingsError
+from segflow.flows.access import run_access
 from segflow.flows.models.lookup import ModelRef, find_model
 from segflow.flows.products.entries import wanted_products
 from segflow.flows.products.places import SceneProducts
@@ -17,6 +18,7 @@ from segflow.flows.run.checks import check_classes, check_products, check_scene,
 from segflow.flows.run.paths import place_products, work_folder
 from segflow.io.inputs.band_files import BandChoice
 from segflow.io.inputs.kinds import ScenePath, describe_input
+from segflow.io.scene.access import Access
 from segflow.io.scene.bands import select_bands
 from segflow.io.scene.ground import gsd
 from segflow.io.scene.identity import input_identity
@@ -82,6 +84,11 @@ class RunPlan:
         return work_folder(self.settings) / self.key
 
     @property
+    def access(self) -> Access:
+        """How the scene may be opened."""
+        return run_access(self.settings)
+
+    @property
     def exact(self) -> bool:
         """Whether the map equals one whole-scene forward pass."""
         return is_exact(self.model.spec, self.tiles.margin)
@@ -114,9 +121,8 @@ def plan_run(path: ScenePath, settings: RunSettings, *, remember: bool = True) -
     scene = describe_input(
         path,
         choice,
+        run_access(settings),
         gsd=model.spec.gsd if settings.resample else None,
-        sidecars=settings.sidecars,
-        remote=settings.allow_remote,
     )
     bands = select_bands(scene, choice.wanted, choice.chosen)
     ground = gsd(scene.grid)
@@ -128,8 +134,7 @@ def plan_run(path: ScenePath, settings: RunSettings, *, remember: bool = True) -
     device = settings.device if settings.scheduler else choose_device(settings.device).type
     digest = input_identity(
         scene,
-        sidecars=settings.sidecars,
-        remote=settings.allow_remote,
+        run_access(settings),
         cache=work_folder(settings) / "scenes.json" if remember else None,
     )
     return RunPlan(

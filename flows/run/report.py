@@ -13,7 +13,7 @@ from segflow.flows.run.rasters import RastersDone
 from segflow.flows.run.vectors import MapContents
 from segflow.io.pages.map import ClassShare, ReportContent, ReportFile, ReportSection, area_text, write_report
 from segflow.io.storage.files import file_size
-from segflow.segmentation.spec import NODATA
+from segflow.tiling import NODATA
 
 
 def write_scene_report(plan: RunPlan, rasters: RastersDone, contents: MapContents) -> None:
@@ -29,8 +29,7 @@ def write_scene_report(plan: RunPlan, rasters: RastersDone, contents: MapContent
         report_content(plan, rasters, contents),
         classes=plan.products.path(CLASSES),
         scene=None if rasters.damaged else plan.scene,
-        sidecars=plan.settings.sidecars,
-        remote=plan.settings.allow_remote,
+        access=plan.access,
     )
 
 

@@ -14,6 +14,7 @@ from segflow.errors import SceneError, TileError
 from segflow.flows.cluster.in_flight import worker_name
 from segflow.flows.run.pipeline import prefetch, writer
 from segflow.io.models.packages import model_digest, read_model_file
+from segflow.io.scene.access import Access
 from segflow.io.scene.scenes import SceneInfo, open_scene
 from segflow.io.storage.addresses import Place
 from segflow.io.work.canvas import Canvas, open_canvas
@@ -21,8 +22,8 @@ from segflow.segmentation.predict.batches import predict_fitting
 from segflow.segmentation.predict.engines import Prediction, TorchEngine
 from segflow.segmentation.predict.memory import tune_malloc
 from segflow.segmentation.predict.weights import restore_network
-from segflow.segmentation.spec import NODATA, ModelSpec
-from segflow.tiling import Tile, TileGrid
+from segflow.segmentation.spec import ModelSpec
+from segflow.tiling import NODATA, Tile, TileGrid
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -50,7 +51,7 @@ class TileJob:
         Whether class probabilities are written too.
     skip_damaged
         Whether a tile that cannot be read becomes nodata instead of an error.
-    sidecars, remote
+    access
         How the scene may be opened.
     """
 
@@ -66,8 +67,7 @@ class TileJob:
     threads: int | None
     probabilities: bool
     skip_damaged: bool
-    sidecars: bool
-    remote: bool
+    access: Access
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +212,7 @@ def _load_engine(
 
 
 def _read_tiles(job: TileJob, indices: tuple[int, ...]) -> Iterator[_Read]:
-    with open_scene(job.scene, job.bands, sidecars=job.sidecars, remote=job.remote) as scene:
+    with open_scene(job.scene, job.bands, job.access) as scene:
         for index in indices:
             tile = job.tiles[index]
             try:

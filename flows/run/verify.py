@@ -167,14 +167,13 @@ def _count_differences(item: ItemRecord, windows: list[Window]) -> int:
     described = describe_input(
         item.inputs,
         BandChoice(wanted=tuple(band.name for band in model.spec.bands), chosen=item.bands),
+        item.access,
         gsd=model.spec.gsd if item.resample else None,
-        sidecars=item.sidecars,
-        remote=item.remote,
     )
     engine = load_engine(model.path, model.digest, item.device, item.precision, None, False)  # noqa: FBT003
     with (
         _rasters(item.products) as products,
-        open_scene(described, item.bands, sidecars=item.sidecars, remote=item.remote) as scene,
+        open_scene(described, item.bands, item.access) as scene,
         open_map(products.path(CLASSES)) as classes,
         open_map(products.path(CONFIDENCE)) as confidence,
     ):

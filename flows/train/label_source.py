@@ -5,6 +5,7 @@ from pathlib import Path
 
 from segflow.configs.training import TrainSettings
 from segflow.errors import SceneError, TrainingError
+from segflow.flows.access import training_access
 from segflow.io.labels.polygons import IGNORE, LabelPolygons, read_label_polygons
 from segflow.io.labels.rasters import LabelRaster, open_label_raster
 from segflow.io.scene.scenes import describe_scene
@@ -55,7 +56,8 @@ def open_labels(scene: Path, grid: Grid, settings: TrainSettings) -> SceneLabels
         return None
     values = [entry.value for entry in settings.classes]
     if path.endswith(_RASTERS):
-        return open_label_raster(path, grid, values, _raster_mapping(settings.class_values, path))
+        mapping = _raster_mapping(settings.class_values, path)
+        return open_label_raster(path, grid, values, mapping, training_access(settings))
     if settings.class_field is None:
         fields = ", ".join(open_source(path).fields)
         msg = f"labels {path} are polygons, so `class_field` must say which class each one is, one of: {fields}"
@@ -74,7 +76,7 @@ def open_labels(scene: Path, grid: Grid, settings: TrainSettings) -> SceneLabels
 def find_labels(scene: Path, settings: TrainSettings) -> SceneLabels | None:
     """Give the labels of a scene as `open_labels` does, None too where all polygons lie elsewhere."""
     try:
-        return open_labels(scene, describe_scene(scene).grid, settings)
+        return open_labels(scene, describe_scene(scene, training_access(settings)).grid, settings)
     except LabelsElsewhereError:
         return None
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from segflow.configs.training import TrainSettings
+from segflow.flows.access import training_access
 from segflow.flows.train.label_source import cut_windows, find_labels, find_scenes
 from segflow.io.labels.polygons import IGNORE, LabelPolygons
 from segflow.io.scene.scenes import describe_scene, gsd, open_scene, select_bands
@@ -114,11 +115,12 @@ def warnings_of(surveys: Sequence[SceneSurvey], names: Mapping[int, str]) -> tup
 
 
 def _survey(path: Path, settings: TrainSettings) -> SceneSurvey:
-    info = describe_scene(path)
+    access = training_access(settings)
+    info = describe_scene(path, access)
     labels = find_labels(path, settings)
     counts = np.zeros(256, np.int64)
     valid_count = outside = overlaps = 0
-    with open_scene(path, select_bands(info, settings.bands, settings.bands_chosen)) as scene:
+    with open_scene(path, select_bands(info, settings.bands, settings.bands_chosen), access) as scene:
         for window in cut_windows(info.grid.window):
             _, valid = scene.read_window(window)
             valid_count += int(valid.sum())

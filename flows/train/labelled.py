@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from segflow.configs.training import TrainSettings
 from segflow.errors import SceneError, TrainingError
+from segflow.flows.access import training_access
 from segflow.flows.train.label_source import SceneLabels, cut_windows, open_labels
 from segflow.flows.train.splitting import SplitPlan, plan_split
 from segflow.io.labels.polygons import IGNORE
@@ -87,14 +88,15 @@ class _Area:
 
 def _read_sample(path: Path, settings: TrainSettings, area: _Area, dependency: int | None) -> Sample | None:
     """Read one scene, or of a large one the surroundings of its labels; None if it has no labelled pixel."""
-    info = describe_scene(path)
+    access = training_access(settings)
+    info = describe_scene(path, access)
     bands = select_bands(info, settings.bands, settings.bands_chosen)
     _check_gsd(info, settings)
     labels = open_labels(path, info.grid, settings)
     window = _labelled_window(info, labels, area, settings.chip, dependency)
     if labels is None or window is None:
         return None
-    with open_scene(path, bands) as scene:
+    with open_scene(path, bands, access) as scene:
         pixels, valid = scene.read_window(window)
     kept = np.where(valid, area.keep(labels.read(window), window), np.uint8(IGNORE))
     if (kept == IGNORE).all():

@@ -22,9 +22,10 @@ from segflow.segmentation.training.chips import Sample, measure_bands
 from segflow.segmentation.training.fine_tuning import adopt_weights, check_start
 from segflow.segmentation.training.loop import set_up
 
+_LIMITS = ("max_pixels", "max_bands", "max_block")  # of files that are opened: they change no pixel
 # What may differ between two trainings that give the same weights, or is true on one machine only.
-FREE = frozenset({"data", "out", "logs", "notes", "description", "licence", "version", "core"})
-_LOCAL = frozenset({"data", "out", "logs", "notes", "threads", "device", "start"})
+FREE = frozenset({"data", "out", "logs", "notes", "description", "licence", "version", "core", *_LIMITS})
+_LOCAL = frozenset({"data", "out", "logs", "notes", "threads", "device", "start", *_LIMITS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

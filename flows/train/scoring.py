@@ -9,9 +9,10 @@ from segflow.segmentation.networks.registry import Network
 from segflow.segmentation.scores.boundary import MatchCounts, MatchScores, count_matches
 from segflow.segmentation.scores.calibration import Calibration, Reliability, reliability
 from segflow.segmentation.scores.metrics import Counts, Scores, confusion
-from segflow.segmentation.spec import NODATA, ModelSpec
+from segflow.segmentation.spec import ModelSpec
 from segflow.segmentation.training.chips import Sample
 from segflow.segmentation.training.prediction import tile_logits
+from segflow.tiling import NODATA
 
 _DIGITS = 4  # of scores in a spec
 _TOLERANCE = 3.0  # px; as for roads in Mnih 2013

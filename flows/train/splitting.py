@@ -10,8 +10,10 @@ from affine import Affine
 
 from segflow.configs.training import TrainSettings
 from segflow.errors import SceneError
+from segflow.flows.access import training_access
 from segflow.flows.train.label_source import find_labels, find_scenes, label_notes, open_labels
 from segflow.io.labels.polygons import IGNORE
+from segflow.io.scene.access import Access
 from segflow.io.scene.pixels import digest_candidates
 from segflow.io.scene.scenes import describe_scene
 from segflow.io.stac.footprints import footprint
@@ -85,8 +87,9 @@ def plan_split(settings: TrainSettings) -> SplitPlan:
         If there are too few scenes or blocks, or scenes of different parts show the same ground or pixels.
     """
     scenes, notes = _labelled_scenes(settings)
-    overlaps = find_overlaps(_outlines(scenes))
-    twins = find_twins(digest_candidates(scenes))
+    access = training_access(settings)
+    overlaps = find_overlaps(_outlines(scenes, access))
+    twins = find_twins(digest_candidates(scenes, access))
     pairs = (*overlaps, *twins)
     blocks: dict[str, SceneBlocks] = {}
     if settings.test:
@@ -119,7 +122,8 @@ def _labelled_scenes(settings: TrainSettings) -> tuple[dict[str, Path], tuple[st
     place = Path(settings.data) / settings.labels
     if len(bare) == len(found):
         first = found[bare[0]]
-        open_labels(first, describe_scene(first).grid, settings)  # says best why there are none, if it can
+        grid = describe_scene(first, training_access(settings)).grid
+        open_labels(first, grid, settings)  # says best why there are none, if it can
         msg = f"labels {place} hold none for the {len(found)} scenes: check their places and names"
         raise SceneError(msg)
     held_out = sorted(named & set(bare))
@@ -143,7 +147,8 @@ def _named_parts(scenes: Mapping[str, Path], settings: TrainSettings) -> dict[st
 def _deal_blocks(scenes: Mapping[str, Path], settings: TrainSettings) -> dict[str, SceneBlocks]:
     """Deal out the blocks that hold labels."""
     split = settings.split
-    grids = {name: describe_scene(path).grid for name, path in scenes.items()}
+    access = training_access(settings)
+    grids = {name: describe_scene(path, access).grid for name, path in scenes.items()}
     keys = {
         f"{name}/{row}/{column}": (name, row, column)
         for name, path in scenes.items()
@@ -174,14 +179,14 @@ def _labelled_blocks(path: Path, grid: Grid, settings: TrainSettings) -> list[tu
     ]
 
 
-def _outlines(scenes: Mapping[str, Path]) -> dict[str, shapely.Geometry]:
+def _outlines(scenes: Mapping[str, Path], access: Access) -> dict[str, shapely.Geometry]:
     """Give the ground that each scene shows, in degrees; scenes without a place on the Earth have none.
 
     The outline runs through the centres of the outermost pixels, so that neighbours that only touch share nothing.
     """
     found: dict[str, shapely.Geometry] = {}
     for name, path in scenes.items():
-        place = footprint(_through_centres(describe_scene(path).grid))
+        place = footprint(_through_centres(describe_scene(path, access).grid))
         if place is not None:
             found[name] = shapely.geometry.shape(place.geometry)
     return found

@@ -25,12 +25,13 @@ from segflow.segmentation.networks.registry import Network
 from segflow.segmentation.predict.memory import tune_malloc
 from segflow.segmentation.predict.weights import pack_weights, round_kernels
 from segflow.segmentation.scores.calibration import fit_temperature
-from segflow.segmentation.spec import NODATA, ModelSpec
+from segflow.segmentation.spec import ModelSpec
 from segflow.segmentation.training.checkpoints import LAST, check_identity, read_checkpoint
 from segflow.segmentation.training.chips import Sample
 from segflow.segmentation.training.loop import Logs, train_network
 from segflow.segmentation.training.prediction import label_scene, labelled_crops, scene_pieces
 from segflow.segmentation.training.rounding import measure_bfloat16_changes
+from segflow.tiling import NODATA
 
 Resume = bool | Literal["if-same"]
 

@@ -16,8 +16,9 @@ from segflow.io.pages.map import ReportSection
 from segflow.io.pages.quicklook import Picture, stretch
 from segflow.io.pages.training import FILE, ClassScores, Example, TrainingReport, percent, write_training_page
 from segflow.segmentation.scores.metrics import Counts, Scores, confusion
-from segflow.segmentation.spec import NODATA, ModelSpec
+from segflow.segmentation.spec import ModelSpec
 from segflow.segmentation.training.chips import Sample
+from segflow.tiling import NODATA
 
 Labels = npt.NDArray[np.uint8]
 

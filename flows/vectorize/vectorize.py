@@ -12,13 +12,14 @@ import numpy as np
 
 from segflow.configs.vectors import VectorizeSettings
 from segflow.errors import OutputExistsError, SceneMismatchError, SettingsError
+from segflow.flows.access import raster_access
 from segflow.flows.products.entries import CLASSES, CONFIDENCE
 from segflow.flows.progress import Progress, Silence, stage
 from segflow.flows.vectorize.polygon_layers import ClassLayer, LayerWriting, Origin
 from segflow.flows.vectorize.polygon_map import PolygonJob, PolygonMap, finish_polygons, trace_polygons
 from segflow.flows.vectorize.pool import Pool, cores, open_pool
 from segflow.flows.vectorize.worker_tasks import BlockTask, close_files, list_values
-from segflow.io.raster.classes import ClassRaster, check_confidence, code_values, describe_classes
+from segflow.io.raster.classes import ClassRaster, check_confidence, code_values, read_classes
 from segflow.io.raster.maps import MapFiles
 from segflow.io.storage.files import check_writable
 from segflow.io.vector.formats import SUFFIXES, Format, check_format, open_vectors
@@ -99,7 +100,7 @@ def vectorize(
         What went wrong, in one line; no file is left then.
     """
     watcher = progress or Silence()
-    raster = describe_classes(path)
+    raster = read_classes(path, raster_access(settings))
     out, kind = _target(Path(path), settings)
     check_format(kind, append=settings.append)
     check_writable(out.parent)
@@ -249,10 +250,11 @@ def _target(path: Path, settings: VectorizeSettings) -> tuple[Path, Format]:
 
 def _confidence(raster: ClassRaster, settings: VectorizeSettings) -> Path | None:
     """Give the confidence raster that was named, or the one beside the class raster."""
+    access = raster_access(settings)
     if settings.confidence is not None:
-        return check_confidence(settings.confidence, raster.grid)
+        return check_confidence(settings.confidence, raster.grid, access)
     beside = raster.path.with_name(f"{_scene(raster.path)}{CONFIDENCE.ending}{raster.path.suffix}")
-    return check_confidence(beside, raster.grid) if beside.is_file() and beside != raster.path else None
+    return check_confidence(beside, raster.grid, access) if beside.is_file() and beside != raster.path else None
 
 
 def _scene(path: Path) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from segflow.errors import SceneMismatchError
 from segflow.io.inputs.mosaics import check_dtypes_agree, disagreement, place_on
+from segflow.io.scene.access import Access
 from segflow.io.scene.bands import BandList, select_bands
 from segflow.io.scene.info import Band, Part, SceneInfo
-from segflow.io.scene.limits import SceneLimits
 from segflow.io.scene.scenes import describe_scene
 
 
@@ -43,23 +43,15 @@ class BandChoice:
     wanted
         Their names, in the model's order.
     chosen
-        What the user said instead, by name or by number in the list of bands; None: nothing.
+        What the user chose instead, by name or by number in the list of bands; None: nothing.
     """
 
     wanted: tuple[str, ...]
     chosen: tuple[int | str, ...] | None = None
 
 
-def describe_band_files(
-    path: str,
-    files: Sequence[BandFile],
-    choice: BandChoice,
-    *,
-    limits: SceneLimits,
-    sidecars: bool,
-    remote: bool,
-) -> SceneInfo:
-    """Give files that hold bands as one scene; of those that are not wanted only the names.
+def describe_band_files(path: str, files: Sequence[BandFile], choice: BandChoice, access: Access) -> SceneInfo:
+    """Describe files that hold bands as one scene; those that are not wanted are not opened.
 
     Raises
     ------
@@ -74,8 +66,7 @@ def describe_band_files(
     )
     numbers = select_bands(BandList(path=path, bands=bands), choice.wanted, choice.chosen)
     infos = {
-        files[number - 1].path: describe_scene(files[number - 1].path, limits=limits, sidecars=sidecars, remote=remote)
-        for number in dict.fromkeys(numbers)
+        files[number - 1].path: describe_scene(files[number - 1].path, access) for number in dict.fromkeys(numbers)
     }
     first = next(iter(infos.values()))
     for info in infos.values():

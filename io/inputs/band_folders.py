@@ -7,14 +7,14 @@ from pathlib import Path
 from segflow.errors import SceneError
 from segflow.io.inputs.band_files import BandChoice, BandFile, describe_band_files
 from segflow.io.inputs.band_names import file_band_names
+from segflow.io.scene.access import Access
 from segflow.io.scene.info import SceneInfo
-from segflow.io.scene.limits import SceneLimits
 
 _SUFFIXES = (".tif", ".tiff")
 
 
-def describe_folder(folder: Path, choice: BandChoice, *, limits: SceneLimits, sidecars: bool) -> SceneInfo:
-    """Give a folder of one-band files as one scene, called as the folder is.
+def describe_folder(folder: Path, choice: BandChoice, access: Access) -> SceneInfo:
+    """Describe a folder of one-band files as one scene that has the folder's name; none may lie on the network.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def describe_folder(folder: Path, choice: BandChoice, *, limits: SceneLimits, si
             "…_B4.TIF or …_red.tif; give GeoTIFFs by name, or as parts of one scene with --mosaic"
         )
         raise SceneError(msg)
-    scene = describe_band_files(str(path), files, choice, limits=limits, sidecars=sidecars, remote=False)
+    scene = describe_band_files(str(path), files, choice, replace(access, remote=False))
     return replace(scene, title=path.name)
 
 

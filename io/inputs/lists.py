@@ -1,4 +1,4 @@
-"""Lists of scenes: globs, CSV tables, STAC item collections and catalogues; only what they say, nothing is opened."""
+"""Lists of scenes: globs, CSV tables, STAC item collections and catalogues; no scene is opened."""
 
 import csv
 import glob
@@ -51,7 +51,7 @@ def match_files(pattern: str) -> list[str]:
 def read_csv_list(path: Path) -> list[ListedScene]:
     """Give the scenes of a CSV table: its column `scene` and, where there is one, `name`.
 
-    Paths are meant from the folder of the table.
+    Relative paths start at the folder of the table.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _resolve(folder: Path, place: str) -> str:
-    """Give where something lies that a file in `folder` names."""
+    """Give the path or address that a file in `folder` names."""
     if place.startswith("file://"):
         place = place.removeprefix("file://")
     return place if "://" in place or place.startswith("/vsi") else str(folder / place)

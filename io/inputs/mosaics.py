@@ -11,22 +11,21 @@ import rasterio.crs
 from affine import Affine
 
 from segflow.errors import SceneMismatchError
+from segflow.io.scene.access import Access
+from segflow.io.scene.ground import crs_name
 from segflow.io.scene.info import Part, SceneInfo
-from segflow.io.scene.limits import SceneLimits
 from segflow.io.scene.scenes import describe_scene
 from segflow.tiling import Grid, Span, Window
 
 NUDGE = 0.01  # px that a corner may lie off the common grid: what decimal digits in transforms leave, no more
 
 
-def describe_mosaic(
-    paths: Sequence[str | os.PathLike[str]], *, limits: SceneLimits, sidecars: bool, remote: bool
-) -> SceneInfo:
-    """Give several GeoTIFFs as one scene; where they overlap, the first that holds data wins.
+def describe_mosaic(paths: Sequence[str | os.PathLike[str]], access: Access) -> SceneInfo:
+    """Describe several GeoTIFFs as one scene; where they overlap, the first valid pixel counts.
 
     Returns
     -------
-    The scene on the smallest grid around all files; between them it holds no data.
+    The scene on the smallest grid around all files; between them it is nodata.
 
     Raises
     ------
@@ -35,7 +34,7 @@ def describe_mosaic(
     SceneMismatchError
         If two files differ in CRS, resolution, alignment, bands or type; both are named.
     """
-    infos = [describe_scene(path, limits=limits, sidecars=sidecars, remote=remote) for path in paths]
+    infos = [describe_scene(path, access) for path in paths]
     first = infos[0]
     places = [place_on(first, info) for info in infos]
     for info in infos:
@@ -47,19 +46,8 @@ def describe_mosaic(
         Span(min(place.rows.start for place in places), max(place.rows.stop for place in places)),
         Span(min(place.cols.start for place in places), max(place.cols.stop for place in places)),
     )
-    limits.check(f"the mosaic of {first.path} and others", bands=first.band_count, pixels=frame.size, block_bytes=0)
-    numbers = tuple(band.number for band in first.bands)
-    parts = tuple(
-        Part(
-            path=info.path,
-            bands=numbers,
-            numbers=numbers,
-            nodata=(None,) * len(numbers),
-            source=info.grid.window,
-            place=place.relative_to(frame),
-        )
-        for info, place in zip(infos, places, strict=True)
-    )
+    whole = f"the mosaic of {first.path} and others"
+    access.limits.check(whole, bands=first.band_count, pixels=frame.size, block_bytes=0)
     transform = first.grid.transform @ Affine.translation(frame.cols.start, frame.rows.start)
     return replace(
         first,
@@ -67,7 +55,23 @@ def describe_mosaic(
         alpha=None,
         has_mask=False,
         acquired=_earliest(infos),
-        stacks=(parts,),
+        stacks=(_parts(infos, [place.relative_to(frame) for place in places]),),
+    )
+
+
+def _parts(infos: Sequence[SceneInfo], places: Sequence[Window]) -> tuple[Part, ...]:
+    """Give the files as the parts of a mosaic, each with all its bands and all its pixels."""
+    numbers = tuple(band.number for band in infos[0].bands)
+    return tuple(
+        Part(
+            path=info.path,
+            bands=numbers,
+            numbers=numbers,
+            nodata=(None,) * len(numbers),
+            source=info.grid.window,
+            place=place,
+        )
+        for info, place in zip(infos, places, strict=True)
     )
 
 
@@ -108,7 +112,7 @@ def check_crs_agree(first: SceneInfo, other: SceneInfo) -> None:
     if one == two:
         return
     if one is None or two is None or rasterio.crs.CRS.from_wkt(one) != rasterio.crs.CRS.from_wkt(two):
-        raise disagreement(first, other, "coordinate reference systems", _crs_text(one), _crs_text(two))
+        raise disagreement(first, other, "coordinate reference systems", crs_name(one), crs_name(two))
 
 
 def check_bands_agree(first: SceneInfo, other: SceneInfo) -> None:
@@ -158,11 +162,3 @@ def _bands_text(info: SceneInfo) -> str:
 def _pixel_text(grid: Grid) -> str:
     a, b, _, d, e, _ = tuple(grid.transform)[:6]
     return f"{a:.10g} × {e:.10g}" + (f", turned {b:.10g}, {d:.10g}" if b or d else "")
-
-
-def _crs_text(wkt: str | None) -> str:
-    if wkt is None:
-        return "none"
-    crs = rasterio.crs.CRS.from_wkt(wkt)
-    code = crs.to_authority()
-    return ":".join(code) if code else wkt.partition(",")[0].partition("[")[2].strip('"')

@@ -18,8 +18,8 @@ from urllib.request import urlopen
 from segflow.errors import SceneError
 from segflow.io.inputs.band_files import BandChoice, BandFile, describe_band_files
 from segflow.io.inputs.band_names import other_names
+from segflow.io.scene.access import Access
 from segflow.io.scene.info import SceneInfo
-from segflow.io.scene.limits import SceneLimits
 from segflow.io.scene.sources import check_source, is_remote
 
 MAX_BYTES = 16 * 2**20  # of an item; genuine ones have some 100 kB
@@ -27,13 +27,17 @@ PATIENCE = 30  # s for a server's answer
 _DATA = {"data", "reflectance"}  # roles of assets whose pixels are measurements
 
 
-def describe_item(path: str, choice: BandChoice, *, limits: SceneLimits, sidecars: bool, remote: bool) -> SceneInfo:
-    """Give a STAC item with band assets as one scene, called as the item is.
+def describe_item(path: str, choice: BandChoice, access: Access) -> SceneInfo:
+    """Describe a STAC item with band assets as one scene that has the item's name.
 
     Parameters
     ----------
     path
-        The item, a file or with `remote` an address; its assets may lie on the network only with `remote`, too.
+        The item: a file, or an address if `access` allows it. Its assets may lie on the network on the same condition.
+    choice
+        The bands that are wanted.
+    access
+        How item and assets may be opened.
 
     Raises
     ------
@@ -42,13 +46,13 @@ def describe_item(path: str, choice: BandChoice, *, limits: SceneLimits, sidecar
     SceneMismatchError
         If a wanted band is not there or is there twice, or the assets of wanted bands do not fit each other.
     """
-    place = check_source(path, sidecars=False, remote=remote)
+    place = check_source(path, replace(access, sidecars=False))
     item = read_item(place)
     files = list(_band_files(item, place))
     if not files:
         msg = f"{path} has no GeoTIFF assets whose bands are named (eo:bands or bands): give the GeoTIFFs themselves"
         raise SceneError(msg)
-    scene = describe_band_files(place, files, choice, limits=limits, sidecars=sidecars, remote=remote)
+    scene = describe_band_files(place, files, choice, access)
     title = str(item.get("id", "")).replace("/", "_").replace("\\", "_").strip(". ")
     return replace(scene, title=title or None, acquired=_acquired(item) or scene.acquired)
 

@@ -1,10 +1,11 @@
 """A VRT as a scene: its bands as stacks of parts of GeoTIFFs.
 
-Which piece lies where is what the VRT says. Which pixels hold data is what the files say (nodata value, mask,
-alpha) together with the VRT's nodata values; where the upper file holds none, the lower one shows.
+The VRT says which piece lies where. The files (nodata value, mask, alpha) together with the VRT's nodata
+values say which pixels are valid; where the upper file is nodata, the lower one counts.
 """
 
 import os
+from dataclasses import replace
 from typing import NoReturn
 
 import rasterio.crs
@@ -13,9 +14,9 @@ from rasterio.errors import CRSError
 from segflow.errors import SceneError, SceneMismatchError
 from segflow.io.inputs.mosaics import NUDGE
 from segflow.io.inputs.vrt_text import VrtBand, VrtSource, VrtText, read_vrt
+from segflow.io.scene.access import Access
 from segflow.io.scene.describe import band_name
 from segflow.io.scene.info import Band, Part, SceneInfo
-from segflow.io.scene.limits import SceneLimits
 from segflow.io.scene.scenes import describe_scene
 from segflow.io.scene.sources import check_source
 from segflow.tiling import Grid, Span, Window
@@ -24,8 +25,8 @@ _NAMELESS = {"undefined", "gray", "palette"}  # colour interpretations that name
 _Piece = tuple[str, Window, Window]  # file, pixels in it, place in the scene
 
 
-def describe_vrt(path: str | os.PathLike[str], *, limits: SceneLimits, sidecars: bool) -> SceneInfo:
-    """Give a VRT of plain GeoTIFFs as a scene.
+def describe_vrt(path: str | os.PathLike[str], access: Access) -> SceneInfo:
+    """Describe a VRT of plain GeoTIFFs as a scene; none of them may lie on the network.
 
     Raises
     ------
@@ -34,13 +35,10 @@ def describe_vrt(path: str | os.PathLike[str], *, limits: SceneLimits, sidecars:
     SceneMismatchError
         If a file has not the type, the bands or the size that the VRT says, or would have to be resampled.
     """
-    source = check_source(os.fspath(path), sidecars=sidecars)
-    text = read_vrt(source, limits)
-    files = {
-        piece.path: describe_scene(piece.path, limits=limits, sidecars=sidecars)
-        for band in text.bands
-        for piece in band.sources
-    }
+    local = replace(access, remote=False)
+    source = check_source(os.fspath(path), local)
+    text = read_vrt(source, local.limits)
+    files = {piece.path: describe_scene(piece.path, local) for band in text.bands for piece in band.sources}
     if not files:
         msg = f"{source} has no sources: build it with gdalbuildvrt from GeoTIFFs"
         raise SceneError(msg)
@@ -75,7 +73,7 @@ class _Vrt:
         )
 
     def _alpha(self) -> int | None:
-        """Give the number of the alpha band, as for a file; where it is 0 is what the files themselves say."""
+        """Give the number of the alpha band, by the rule for a file; its pixels come from the files themselves."""
         tagged = [number for number, band in enumerate(self._text.bands, start=1) if band.colour == "alpha"]
         return tagged[0] if len(tagged) == 1 and len(self._text.bands) > 1 else None
 
@@ -114,7 +112,7 @@ class _Vrt:
             self._mismatch("has bands that are made of different files in part", "each needs all files, or its own")
 
     def _piece(self, source: VrtSource, band: VrtBand) -> _Piece | None:
-        """Give where a source's pixels come from and go to; None where it lies outside."""
+        """Give which pixels of which file a source takes and where they go; None where that is outside the scene."""
         info = self._files[source.path]
         if info.dtype != band.dtype:
             self._mismatch(f"has {band.dtype} pixels, but {info.path} has {info.dtype}", "both must be the same")

@@ -18,7 +18,7 @@ from xml.parsers import expat
 from affine import Affine
 
 from segflow.errors import SceneError
-from segflow.io.scene.limits import SceneLimits
+from segflow.io.scene.limits import Limits
 
 MAX_BYTES = 64 * 2**20  # of a VRT's text; 100,000 sources have about 50 MB
 _DTYPES = {
@@ -49,7 +49,7 @@ class VrtSource:
     band
         Number of its band.
     nodata
-        Value that lets what lies below show through, or None.
+        Pixels of this value are nodata: the sources below count there; or None.
     source, place
         (column, row, width, height) in the file and in the VRT [px]; None: all.
     """
@@ -74,7 +74,7 @@ class VrtBand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VrtText:
-    """A VRT as far as it is plain."""
+    """The parts of a VRT that are read: shape, transform, CRS and bands."""
 
     height: int
     width: int
@@ -83,7 +83,7 @@ class VrtText:
     bands: tuple[VrtBand, ...]
 
 
-def read_vrt(path: str, limits: SceneLimits) -> VrtText:
+def read_vrt(path: str, limits: Limits) -> VrtText:
     """Read a VRT.
 
     Raises
@@ -95,9 +95,9 @@ def read_vrt(path: str, limits: SceneLimits) -> VrtText:
 
 
 class _Reader:
-    """Reads one VRT; every method refuses what it does not know."""
+    """Reads one VRT; every method refuses elements and values that it does not know."""
 
-    def __init__(self, path: str, limits: SceneLimits) -> None:
+    def __init__(self, path: str, limits: Limits) -> None:
         self._path = path
         self._limits = limits
 

@@ -38,15 +38,15 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 def why_wait(path: Path, stamp: Stamp, settle: float) -> str:
-    """Say why a file is not taken yet, in words; nothing where it is whole and left alone.
+    """Say why a file is not taken yet; give an empty text where it is complete and no longer changes.
 
-    A time of change that lies ahead is one of another clock, or was copied along: it tells nothing, so such a file
-    is looked at twice, `settle` seconds apart.
+    A time of change in the future comes from another clock or was copied with the file. It tells nothing, so such a
+    file is looked at twice, `settle` seconds apart.
 
     Parameters
     ----------
     settle
-        For how long nobody must have changed it [s].
+        How long the file must have been unchanged [s].
     """
     age = time.time_ns() - stamp[1]
     if 0 <= age < settle * NANO:

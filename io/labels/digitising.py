@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 from segflow.io.vector.layer_styles import Rgb, add_symbol, qml_text
 
-_GREY: Rgb = (128, 128, 128)  # what has no class yet
+_GREY: Rgb = (128, 128, 128)  # of polygons without a class
 
 
 def labels_qml(field: str, classes: Sequence[tuple[str, Rgb]]) -> str:
@@ -36,7 +36,7 @@ def labels_qml(field: str, classes: Sequence[tuple[str, Rgb]]) -> str:
 
 
 def _add_renderer(root: ET.Element, field: str, classes: Sequence[tuple[str, Rgb]]) -> None:
-    """Add a category per class, and the one of all else."""
+    """Add a category per class, and one for all other values."""
     attributes = {"type": "categorizedSymbol", "attr": field, "symbollevels": "0", "enableorderby": "0"}
     renderer = ET.SubElement(root, "renderer-v2", {**attributes, "forceraster": "0"})
     categories = ET.SubElement(renderer, "categories")

@@ -70,7 +70,7 @@ class LabelPolygons:
         return np.sort(self._tree.query(shapely.box(cols.start, rows.start, cols.stop, rows.stop)))
 
     def _burn(self, window: Window, hit: npt.NDArray[np.intp], values: Labels, fill: int) -> Labels:
-        # In pixels, not in the world: so that a window holds what the whole scene holds there, to the last pixel.
+        # In pixels, not in world coordinates, so that a window has the same labels as the whole scene has there.
         if not len(hit):
             return np.full(window.shape, fill, np.uint8)
         origin = Affine.translation(window.cols.start, window.rows.start)
@@ -128,7 +128,7 @@ def read_label_polygons(
 
 
 def _outline(grid: Grid) -> geopandas.GeoSeries:
-    """Give the outline of the scene with corners dense enough to be bent."""
+    """Give the outline of the scene with enough corners to follow its edges in another CRS."""
     left, bottom, right, top = grid.bounds
     outline = geopandas.GeoSeries([shapely.Polygon(grid.corners)], crs=grid.crs)
     return outline.segmentize(max(right - left, top - bottom) / _DENSE)

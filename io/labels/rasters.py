@@ -1,4 +1,4 @@
-"""Labels on a scene's grid: from a raster that lies on it, or burnt from polygons of any CRS."""
+"""Labels from a raster that lies on the grid of its scene."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,8 +7,8 @@ import geopandas
 import numpy as np
 
 from segflow.errors import SceneError
-from segflow.io.labels.fields import ClassValues
 from segflow.io.labels.polygons import IGNORE, LabelPolygons, Labels, read_label_polygons
+from segflow.io.scene.access import LOCAL, Access
 from segflow.io.scene.info import SceneInfo
 from segflow.io.scene.scenes import describe_scene, open_scene
 from segflow.tiling import Grid, Window
@@ -18,10 +18,8 @@ __all__ = [
     "LabelPolygons",
     "LabelRaster",
     "Labels",
-    "burn_labels",
     "open_label_raster",
     "read_label_polygons",
-    "read_label_raster",
     "same_grid",
 ]
 
@@ -37,14 +35,15 @@ class LabelRaster:
         What the user should know, a line each.
     """
 
-    def __init__(self, info: SceneInfo, values: Sequence[int], mapping: Mapping[int, int]) -> None:
+    def __init__(self, info: SceneInfo, values: Sequence[int], mapping: Mapping[int, int], access: Access) -> None:
         self.notes: tuple[str, ...] = ()
         self._info = info
         self._values = set(values)
         self._mapping = mapping
+        self._access = access
 
     def read(self, window: Window) -> Labels:
-        """Give the labels of the pixels in a window; 255 where the raster holds no data.
+        """Give the labels of the pixels in a window; 255 where the raster is nodata.
 
         Returns
         -------
@@ -55,7 +54,7 @@ class LabelRaster:
         SceneError
             If they cannot be read, or hold a value that is no class.
         """
-        with open_scene(self._info.path, (self._info.bands[0].number,)) as raster:
+        with open_scene(self._info.path, (self._info.bands[0].number,), self._access) as raster:
             pixels, valid = raster.read_window(window)
         labels = np.where(valid, _wide(pixels[0]), IGNORE)
         for value, meant in self._mapping.items():
@@ -73,7 +72,11 @@ class LabelRaster:
 
 
 def open_label_raster(
-    path: str | os.PathLike[str], grid: Grid, values: Sequence[int], mapping: Mapping[int, int] | None = None
+    path: str | os.PathLike[str],
+    grid: Grid,
+    values: Sequence[int],
+    mapping: Mapping[int, int] | None = None,
+    access: Access = LOCAL,
 ) -> LabelRaster:
     """Give the labels in a raster on the grid of its scene, still unread.
 
@@ -87,53 +90,22 @@ def open_label_raster(
         Class values that may occur.
     mapping
         Class value by value of the raster, where they differ; 255 ignores.
+    access
+        How it may be opened.
 
     Raises
     ------
     SceneError
         If it cannot be opened, has several bands, or lies on another grid.
     """
-    info = describe_scene(path)
+    info = describe_scene(path, access)
     if len(info.bands) != 1:
         msg = f"labels {path} have {len(info.bands)} bands, but need one of class values: choose the right file"
         raise SceneError(msg)
     if not same_grid(info.grid, grid):
         msg = f"labels {path} lie on another grid than their scene ({_difference(info.grid, grid)}): warp them to it"
         raise SceneError(msg)
-    return LabelRaster(info, values, mapping or {})
-
-
-def read_label_raster(
-    path: str | os.PathLike[str], grid: Grid, values: Sequence[int], mapping: Mapping[int, int] | None = None
-) -> Labels:
-    """Give all labels in a raster on the grid of its scene; parameters and errors as in `open_label_raster`.
-
-    Returns
-    -------
-    (height, width) uint8 array
-        255 where the raster holds no data.
-    """
-    return open_label_raster(path, grid, values, mapping).read(grid.window)
-
-
-def burn_labels(
-    path: str | os.PathLike[str],
-    grid: Grid,
-    *,
-    field: str,
-    values: ClassValues,
-    background: int = 0,
-) -> Labels:
-    """Give the labels that polygons make on the grid of a scene; parameters and errors as in `read_label_polygons`.
-
-    A pixel belongs to the polygon that its centre lies in, of several to the last in the file.
-
-    Returns
-    -------
-    (height, width) uint8 array
-    """
-    polygons = read_label_polygons(os.fspath(path), grid, field=field, values=values, names={}, background=background)
-    return polygons.read(grid.window)
+    return LabelRaster(info, values, mapping or {}, access)
 
 
 def same_grid(one: Grid, other: Grid) -> bool:

@@ -15,12 +15,14 @@ from rasterio.windows import Window as RasterioWindow
 
 from segflow.errors import SceneError
 from segflow.io.labels.rasters import same_grid
-from segflow.io.raster.classes import describe_class_band
+from segflow.io.raster.classes import describe_classes
+from segflow.io.scene.access import LOCAL, Access
 from segflow.io.scene.gdal import DRIVER, gdal_env, ignore_missing_georeference, scene_errors
+from segflow.io.scene.ground import crs_name
 from segflow.io.scene.scenes import Scene, SceneInfo, open_scene
 from segflow.tiling import Grid, Window
 
-Values = npt.NDArray[np.int64]  # (height, width); -1 without data
+Values = npt.NDArray[np.int64]  # (height, width); -1 for nodata
 
 UNKNOWN = -1
 _DAMAGED = "the file is damaged or cut short, copy or download it again"
@@ -30,10 +32,10 @@ class ValueReader(Protocol):
     """Reads values of a class raster."""
 
     def read(self, window: Window) -> Values:
-        """Give the values in a window of the map's grid: (height, width) array, -1 without data."""
+        """Give the values in a window of the map's grid: (height, width) array, -1 for nodata."""
 
 
-class ClassReader:
+class ClassPixels:
     """A class raster on its own grid."""
 
     def __init__(self, scene: Scene) -> None:
@@ -45,7 +47,7 @@ class ClassReader:
         return np.where(valid, pixels[0].astype(np.int64), UNKNOWN)
 
 
-class WarpedRaster:
+class WarpedPixels:
     """A class raster brought onto another grid: every pixel takes the value of the nearest one."""
 
     def __init__(self, dataset: Any, path: str) -> None:  # noqa: ANN401  # rasterio has no types
@@ -61,14 +63,16 @@ class WarpedRaster:
 
 
 @contextmanager
-def open_classes(info: SceneInfo) -> Iterator[ClassReader]:
+def open_classes(info: SceneInfo, access: Access = LOCAL) -> Iterator[ClassPixels]:
     """Open a class raster on its own grid."""
-    with open_scene(info.path, (info.bands[0].number,)) as scene:
-        yield ClassReader(scene)
+    with open_scene(info.path, (info.bands[0].number,), access) as scene:
+        yield ClassPixels(scene)
 
 
 @contextmanager
-def open_reference(path: str | os.PathLike[str], grid: Grid, *, resample: bool) -> Iterator[ValueReader]:
+def open_reference(
+    path: str | os.PathLike[str], grid: Grid, access: Access = LOCAL, *, resample: bool
+) -> Iterator[ValueReader]:
     """Open a reference raster for reading on the grid of the map.
 
     Raises
@@ -76,9 +80,9 @@ def open_reference(path: str | os.PathLike[str], grid: Grid, *, resample: bool) 
     SceneError
         If it cannot be opened, holds no class values, or lies on another grid and may not be resampled.
     """
-    info = describe_class_band(path, "reference")
+    info = describe_classes(path, access, role="reference")
     if same_grid(info.grid, grid):
-        with open_classes(info) as raster:
+        with open_classes(info, access) as raster:
             yield raster
         return
     if not resample:
@@ -95,15 +99,15 @@ def open_reference(path: str | os.PathLike[str], grid: Grid, *, resample: bool) 
         with gdal_env():
             dataset = stack.enter_context(rasterio.open(info.path, driver=DRIVER, sharing=False))
             warped = stack.enter_context(_warp(dataset, grid))
-        yield WarpedRaster(warped, info.path)
+        yield WarpedPixels(warped, info.path)
 
 
 def describe_grid(grid: Grid) -> str:
-    """Give a grid in a few words: its size, corner, pixels and CRS."""
+    """Describe a grid: its size, corner, pixels and CRS."""
     a, b, c, d, e, f = tuple(grid.transform)[:6]
-    name = "no CRS" if grid.crs is None else _crs_name(grid.crs)
     turned = f", turned by {b:g}, {d:g}" if b or d else ""
-    return f"{grid.width} × {grid.height} px from x {c:.10g}, y {f:.10g}, pixel {a:g} × {e:g}{turned}, {name}"
+    place = f"{grid.width} × {grid.height} px from x {c:.10g}, y {f:.10g}, pixel {a:g} × {e:g}{turned}"
+    return f"{place}, {'no CRS' if grid.crs is None else crs_name(grid.crs)}"
 
 
 def _warp(dataset: Any, grid: Grid) -> WarpedVRT:  # noqa: ANN401
@@ -116,8 +120,3 @@ def _warp(dataset: Any, grid: Grid) -> WarpedVRT:  # noqa: ANN401
         resampling=Resampling.nearest,
         add_alpha=True,
     )
-
-
-def _crs_name(wkt: str) -> str:
-    code = CRS.from_wkt(wkt).to_authority()
-    return ":".join(code) if code else wkt.split('"')[1]

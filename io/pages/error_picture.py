@@ -6,9 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from segflow.io.pages.quicklook import Picture, step_of
-from segflow.tiling import Grid, Span, Window
+from segflow.tiling import NODATA, Grid, Span, Window
 
-NODATA = 255
 _FADED = 0.65  # share of white in what is right
 # Told apart from each other and from greens and greys, also with red-green blindness.
 WRONG = ((213, 0, 50), (0, 70, 220), (240, 130, 0), (150, 0, 200), (0, 150, 170), (230, 0, 160), (90, 60, 30))

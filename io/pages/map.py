@@ -10,6 +10,7 @@ from segflow.io.pages.charts import Bar, histogram
 from segflow.io.pages.quicklook import class_picture, jpeg_uri, png_uri, scene_picture, step_of
 from segflow.io.pages.templates import page_template
 from segflow.io.raster.sidecars import LegendEntry
+from segflow.io.scene.access import LOCAL, Access
 from segflow.io.scene.info import SceneInfo
 from segflow.io.storage.files import write_text
 from segflow.tiling import Grid
@@ -134,8 +135,7 @@ def write_report(
     *,
     classes: Path,
     scene: SceneInfo | None,
-    sidecars: bool = False,
-    remote: bool = False,
+    access: Access = LOCAL,
 ) -> None:
     """Write a report.
 
@@ -149,8 +149,8 @@ def write_report(
         The finished class raster.
     scene
         The scene, to be shown below the classes; None to show the classes alone.
-    sidecars, remote
-        How the scene is opened.
+    access
+        How the scene may be opened.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def write_report(
         If the scene cannot be read.
     """
     legend = [LegendEntry(value=value, name=entry.name, rgb=entry.rgb) for value, entry in enumerate(content.classes)]
-    picture = None if scene is None else scene_picture(scene, sidecars=sidecars, remote=remote)
+    picture = None if scene is None else scene_picture(scene, access)
     step = step_of(content.grid)
     width, height = -(-content.grid.width // step), -(-content.grid.height // step)
     page = page_template(_TEMPLATE).render(

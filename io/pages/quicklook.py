@@ -16,6 +16,7 @@ from rasterio.io import MemoryFile
 
 from segflow.io.raster.maps import open_map
 from segflow.io.raster.sidecars import LegendEntry
+from segflow.io.scene.access import LOCAL, Access
 from segflow.io.scene.gdal import DRIVER, gdal_env, gdal_name, ignore_missing_georeference, scene_errors
 from segflow.io.scene.info import SceneInfo
 from segflow.io.scene.scenes import open_scene
@@ -65,7 +66,7 @@ def class_picture(raster: Path, legend: Sequence[LegendEntry], side: int = SIDE)
     return picture
 
 
-def scene_picture(info: SceneInfo, *, sidecars: bool = False, remote: bool = False, side: int = SIDE) -> Picture | None:
+def scene_picture(info: SceneInfo, access: Access = LOCAL, side: int = SIDE) -> Picture | None:
     """Give the scene as it looks: (height, width, 3) uint8 RGB array, white without data.
 
     Returns
@@ -78,11 +79,11 @@ def scene_picture(info: SceneInfo, *, sidecars: bool = False, remote: bool = Fal
         If the scene cannot be read.
     """
     one_file = not info.stacks and info.native is None
-    found = _from_overviews(info, sidecars=sidecars, remote=remote, side=side) if one_file else None
+    found = _from_overviews(info, access, side) if one_file else None
     if found is None:
-        if remote or info.grid.window.size > MAX_PIXELS:
+        if access.remote or info.grid.window.size > MAX_PIXELS:
             return None
-        found = _every_nth(info, sidecars=sidecars, side=side)
+        found = _every_nth(info, access, side)
     return stretch(*found)
 
 
@@ -97,13 +98,13 @@ def jpeg_uri(picture: Picture) -> str:
 
 
 def _from_overviews(
-    info: SceneInfo, *, sidecars: bool, remote: bool, side: int
+    info: SceneInfo, access: Access, side: int
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]] | None:
     """Read a scene decimated, where an overview makes that cheap."""
     step = step_of(info.grid, side)
     ignore_missing_georeference()
     with (
-        gdal_env(sidecars=sidecars, remote=remote),
+        gdal_env(access),
         scene_errors(info.path, "reading overviews", "the file is damaged, copy or download it again"),
         rasterio.open(gdal_name(info.path), driver=DRIVER) as dataset,
     ):
@@ -119,13 +120,13 @@ def _from_overviews(
     return pixels.astype(np.float32), np.ones(shape, np.bool_) if valid is None else valid
 
 
-def _every_nth(info: SceneInfo, *, sidecars: bool, side: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+def _every_nth(info: SceneInfo, access: Access, side: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """Read a scene once, and keep every n-th pixel of every n-th row."""
     step = step_of(info.grid, side)
     shape = tuple(-(-length // step) for length in info.grid.shape)
     bands = picture_bands(info)
     pixels, valid = np.zeros((len(bands), *shape), np.float32), np.zeros(shape, np.bool_)
-    with open_scene(info, bands, sidecars=sidecars) as scene:
+    with open_scene(info, bands, access) as scene:
         for window in _windows(info.grid):
             rows, cols = _kept(window.rows, step), _kept(window.cols, step)
             if not len(rows) or not len(cols):

@@ -4,24 +4,23 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import numpy as np
 import rasterio
 from rasterio.enums import ColorInterp
 
-from segflow.errors import SceneError, SceneMismatchError
-from segflow.io.raster.sidecars import aux_path
+from segflow.errors import SceneMismatchError
+from segflow.io.raster.attributes import read_attributes
 from segflow.io.raster.styles import Rgb
-from segflow.io.scene.gdal import DRIVER, gdal_env, scene_errors
-from segflow.io.scene.scenes import SceneInfo, describe_scene
-from segflow.tiling import Grid
+from segflow.io.scene.access import LOCAL, Access
+from segflow.io.scene.gdal import DRIVER, gdal_env, ignore_missing_georeference, scene_errors
+from segflow.io.scene.info import SceneInfo
+from segflow.io.scene.scenes import describe_scene
+from segflow.tiling import NODATA, Grid
 
-NODATA = 255
 MOST = 255  # classes; the 256th code is nodata
-LARGEST_SIDECAR = 2**20  # bytes
 
-# Colours for classes without one: light to dark in turn, told apart without full colour vision (Okabe and Ito, 2008).
+# For classes without a colour: told apart without full colour vision too (Okabe and Ito, 2008).
 PALETTE: tuple[Rgb, ...] = (
     (0, 114, 178),
     (230, 159, 0),
@@ -46,7 +45,7 @@ class ClassRaster:
     dtype
         NumPy name of its type, a whole number.
     nodata
-        The value outside the data, or None.
+        The nodata value, or None.
     names
         Names of values, from a raster attribute table or category names.
     colours
@@ -70,22 +69,24 @@ class ClassRaster:
         return self.colours.get(value) or PALETTE[value % len(PALETTE)]
 
 
-def describe_class_band(path: str | os.PathLike[str], role: str) -> SceneInfo:
-    """Describe a file that must hold one band of classes.
+def describe_classes(path: str | os.PathLike[str], access: Access = LOCAL, *, role: str = "class raster") -> SceneInfo:
+    """Describe a raster that must hold one band of class values.
 
     Parameters
     ----------
     path
-        The file.
+        A GeoTIFF.
+    access
+        How it may be opened.
     role
-        What it is for, for messages: ``map``, ``reference``, ….
+        What an error calls it.
 
     Raises
     ------
     SceneError
-        If it cannot be opened, is no GeoTIFF, has several bands or is no raster of whole numbers.
+        If it cannot be opened; `SceneMismatchError` if it has several bands or values that are no whole numbers.
     """
-    info = describe_scene(path)
+    info = describe_scene(path, access)
     if len(info.bands) != 1:
         msg = (
             f"{role} {path} has {len(info.bands)} bands, but needs one of class values: "
@@ -101,16 +102,10 @@ def describe_class_band(path: str | os.PathLike[str], role: str) -> SceneInfo:
     return info
 
 
-def describe_classes(path: str | os.PathLike[str]) -> ClassRaster:
-    """Give what a class raster says about itself.
-
-    Raises
-    ------
-    SceneError
-        If it cannot be opened, is no GeoTIFF, has several bands or is no raster of whole numbers.
-    """
-    info = describe_class_band(path, "class raster")
-    names, colours = _sidecar(Path(path))
+def read_classes(path: str | os.PathLike[str], access: Access = LOCAL) -> ClassRaster:
+    """Give what a class raster and its `.aux.xml` say of its classes; errors as in `describe_classes`."""
+    info = describe_classes(path, access)
+    names, colours = read_attributes(Path(path))
     nodata = info.bands[0].nodata
     return ClassRaster(
         path=Path(info.path),
@@ -118,11 +113,22 @@ def describe_classes(path: str | os.PathLike[str]) -> ClassRaster:
         dtype=info.dtype,
         nodata=None if nodata is None or nodata != int(nodata) else int(nodata),
         names=names,
-        colours={**read_colour_table(path), **colours},
+        colours={**read_colours(info), **colours},
     )
 
 
-def check_confidence(path: str | os.PathLike[str], grid: Grid) -> Path:
+def read_colours(info: SceneInfo) -> dict[int, Rgb]:
+    """Give the colours of the values in the file's own colour table; empty without one."""
+    number = info.bands[0].number
+    ignore_missing_georeference()
+    errors = scene_errors(info.path, "reading the colour table", "the file is damaged or cut short, copy it again")
+    with gdal_env(), errors, rasterio.open(info.path, driver=DRIVER, sharing=False) as dataset:
+        if dataset.colorinterp[number - 1] is not ColorInterp.palette:
+            return {}
+        return {int(value): rgba[:3] for value, rgba in dataset.colormap(number).items()}
+
+
+def check_confidence(path: str | os.PathLike[str], grid: Grid, access: Access = LOCAL) -> Path:
     """Give the path of a confidence raster that fits a class raster.
 
     Raises
@@ -130,7 +136,7 @@ def check_confidence(path: str | os.PathLike[str], grid: Grid) -> Path:
     SceneError
         If it cannot be opened, is not uint8 or has another grid.
     """
-    info = describe_scene(path)
+    info = describe_scene(path, access)
     if info.dtype != "uint8" or len(info.bands) != 1 or info.grid.shape != grid.shape:
         msg = (
             f"{path} has {len(info.bands)} band(s) of {info.dtype} and shape {info.grid.shape}, but confidences need "
@@ -162,50 +168,3 @@ def code_values(path: Path, values: np.ndarray, nodata: int | None) -> tuple[tup
     free = (code for code in range(NODATA) if code not in codes)
     codes.update({value: next(free) for value in classes if value not in codes})
     return tuple(sorted(codes.items()))
-
-
-def read_colour_table(path: str | os.PathLike[str]) -> dict[int, Rgb]:
-    """Give the colours of the values in the file's own colour table; none without one."""
-    errors = scene_errors(os.fspath(path), "reading the colour table", "copy the file again")
-    with gdal_env(), errors, rasterio.open(path, driver=DRIVER) as dataset:
-        if dataset.colorinterp[0] is not ColorInterp.palette:
-            return {}
-        return {int(value): rgba[:3] for value, rgba in dataset.colormap(1).items()}
-
-
-def _sidecar(path: Path) -> tuple[dict[int, str], dict[int, Rgb]]:
-    """Give names and colours from the `.aux.xml` beside a raster; nothing else in it is heeded."""
-    file = aux_path(path)
-    try:
-        if not file.is_file() or file.stat().st_size > LARGEST_SIDECAR:
-            return {}, {}
-        root = ET.fromstring(file.read_bytes())  # noqa: S314  # small; expat bounds the growth of entities
-    except (OSError, ET.ParseError) as error:
-        msg = f"{file} cannot be read ({error}): repair or remove it"
-        raise SceneError(msg) from error
-    categories = [element.text or "" for element in root.iterfind(".//CategoryNames/Category")]
-    names = {value: name for value, name in enumerate(categories) if name}
-    table = root.find(".//GDALRasterAttributeTable")
-    return (names, {}) if table is None else _table(table, names)
-
-
-def _table(table: ET.Element, names: dict[int, str]) -> tuple[dict[int, str], dict[int, Rgb]]:
-    """Read a raster attribute table; its columns are told by their usage."""
-    usage = [element.findtext("Usage", "") for element in table.iterfind("FieldDefn")]
-    place = {use: index for index, use in enumerate(usage)}
-    value_at = place.get("5", place.get("3"))  # GFU_MinMax, GFU_Min
-    colours: dict[int, Rgb] = {}
-    if value_at is None:
-        return names, colours
-    for row in table.iterfind("Row"):
-        cells = [cell.text or "" for cell in row.iterfind("F")]
-        try:
-            value = int(float(cells[value_at]))
-            if "2" in place and cells[place["2"]]:  # GFU_Name
-                names[value] = cells[place["2"]]
-            if {"6", "7", "8"} <= place.keys():
-                red, green, blue = (int(float(cells[place[use]])) for use in "678")
-                colours[value] = red, green, blue
-        except (ValueError, IndexError):
-            continue  # a row that says nothing about a value
-    return names, colours

@@ -25,17 +25,16 @@ from rasterio.windows import Window as RasterioWindow
 from segflow.errors import DamagedError, OutputError
 from segflow.io.scene.gdal import ignore_missing_georeference, reason
 from segflow.io.storage.files import replace_file, temporary_beside
-from segflow.tiling import Grid, Window
+from segflow.tiling import NODATA, Grid, Window
 
 BLOCK = 512  # px; side of the blocks of a COG
-NODATA = 255
 Overviews = Literal["mode", "average"]
 
 # 64 MB of cache keep the copy of 20,000² below 350 MB in all; 256 MB made it no faster.
 _ENVIRONMENT = {
     "GDAL_CACHEMAX": 64,
     "GDAL_NUM_THREADS": "ALL_CPUS",
-    "GDAL_PAM_ENABLED": "NO",  # our own .aux.xml are sidecars, not GDAL's
+    "GDAL_PAM_ENABLED": "NO",  # segflow writes the .aux.xml itself
     "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
     "GDAL_TIFF_INTERNAL_MASK": "NO",
     "GTIFF_IGNORE_READ_ERRORS": "NO",
@@ -61,7 +60,7 @@ class RasterStyle:
     scale
         What a pixel is multiplied by to give its meaning, or None.
     nodata
-        Value of pixels without data.
+        The nodata value.
     tags
         TIFF tags.
     """
@@ -97,12 +96,12 @@ def write_cog(
     tags: Mapping[str, str] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> None:
-    """Write a uint8 raster as a COG that is whole or not there.
+    """Write a uint8 raster as a COG, which takes its name only once it reads back as it was written.
 
     Parameters
     ----------
     path
-        Where it stands in the end; steps towards it lie beside it.
+        The file; temporary ones lie beside it until it is complete.
     grid
         Shape, transform and CRS, kept exactly.
     windows
@@ -241,4 +240,4 @@ def _to_rasterio(window: Window) -> RasterioWindow:
 
 
 def _ignore(_: int) -> None:
-    """Report to nobody."""
+    """Stand in for a progress that nobody asked for."""

@@ -12,9 +12,8 @@ from rasterio.windows import Window as RasterioWindow
 
 from segflow.errors import DamagedError
 from segflow.io.scene.gdal import gdal_env
-from segflow.tiling import Grid, TileGrid, Window
+from segflow.tiling import NODATA, Grid, TileGrid, Window
 
-NODATA = 255  # in maps
 BLOCK = 1024  # px; side of the blocks that maps are read in, a multiple of the COG block
 
 
@@ -27,7 +26,7 @@ class MapBlock:
     window
         Its place in the map.
     labels, confidence
-        (height, width) uint8 arrays; 255 where there is no data.
+        (height, width) uint8 arrays; 255 for nodata.
     """
 
     window: Window
@@ -50,7 +49,7 @@ def read_blocks(classes: Path, confidence: Path, grid: Grid, block: int = BLOCK)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MapFiles:
-    """Where a map lies, for whoever reads it, in this process or another.
+    """The files of a map, as they are handed to readers in this process or another.
 
     Attributes
     ----------
@@ -102,7 +101,7 @@ class MapPair:
 
 @dataclass(frozen=True, slots=True)
 class MapReader:
-    """An open single-band raster of ours."""
+    """An open single-band raster that segflow wrote."""
 
     dataset: rasterio.DatasetReader
     path: Path
@@ -122,7 +121,7 @@ class MapReader:
 
 @contextmanager
 def open_map(path: Path) -> Iterator[MapReader]:
-    """Open a raster of ours for reading.
+    """Open a raster that segflow wrote.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What GIS read beside a raster: `.aux.xml` (GDAL's names and table of values) and `.qml` (QGIS's legend)."""
+"""Sidecars of a raster for GIS: `.aux.xml` (GDAL's names and table of values) and `.qml` (QGIS's legend)."""
 
 import os
 from collections.abc import Sequence

@@ -16,7 +16,7 @@ class HasBands(Protocol):
 
     @property
     def bands(self) -> tuple[Band, ...]:
-        """The bands of data."""
+        """The bands, without the alpha band."""
 
     @property
     def alpha(self) -> int | None:
@@ -29,7 +29,7 @@ class HasBands(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandList:
-    """Bands that lie in separate files: they have names, and their order says nothing.
+    """Bands that lie in separate files: they have names, and no order.
 
     Attributes
     ----------
@@ -54,9 +54,9 @@ def select_bands(
 ) -> tuple[int, ...]:
     """Give the numbers of the bands that a model gets, in its order.
 
-    1. What the user chose, by number or name, if the count is right. The alpha band may be chosen: then it is data.
+    1. What the user chose, by number or name, if the count is right. The alpha band may be chosen.
     2. Else the bands that carry the wanted names.
-    3. Else all bands of data in the order of the file, if there are as many as wanted
+    3. Else all bands in the order of the file, if there are as many as wanted
        and their descriptions do not contradict; never of bands in separate files.
 
     Raises
@@ -105,7 +105,7 @@ def _named(info: HasBands, name: str) -> list[int]:
 
 
 def _bands_text(info: HasBands) -> str:
-    """Say how many bands a scene has and what they are called, in a few words."""
+    """Say how many bands a scene has and what they are called."""
     count = len(info.bands)
     names = [band.name or str(band.number) for band in info.bands[:12]]
     text = f"{count} band{'s' if count != 1 else ''} ({', '.join(names)}{', …' if count > len(names) else ''})"

@@ -1,4 +1,4 @@
-"""An open dataset, described: every claim of the file checked once."""
+"""What an open dataset says about itself, every statement checked once."""
 
 import math
 from datetime import datetime

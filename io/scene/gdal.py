@@ -1,4 +1,4 @@
-"""GDAL as segflow uses it: one environment, one place where its errors become ours."""
+"""GDAL as segflow uses it: one environment, one place where its errors become `SceneError`."""
 
 import os
 import warnings
@@ -12,12 +12,13 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.session import DummySession
 
 from segflow.errors import SceneError, SegflowError
+from segflow.io.scene.access import LOCAL, Access
 from segflow.io.storage.addresses import SCHEME
 from segflow.io.storage.client import gdal_options
 
 DRIVER = "GTiff"  # a text file named .tif may be a VRT or WMS description that reads other files or the network
 
-# What a server may cost before it counts as broken; variables of the same names say otherwise.
+# How long a server may take before it counts as broken; environment variables of the same names override this.
 _PATIENCE = {
     "GDAL_HTTP_CONNECTTIMEOUT": "10",  # s
     "GDAL_HTTP_TIMEOUT": "60",  # s for one answer
@@ -31,26 +32,21 @@ _PATIENCE = {
 _GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError)
 
 
-def gdal_env(*, sidecars: bool = False, remote: bool = False) -> rasterio.Env:
+def gdal_env(access: Access = LOCAL) -> rasterio.Env:
     """Give the GDAL environment in which scenes are opened and read; enter it in every thread.
 
-    Parameters
-    ----------
-    sidecars
-        Let GDAL look for files beside the scene (`.ovr`, `.msk`, `.aux.xml`, world files).
-    remote
-        Let GDAL read from the network.
+    GDAL reads the files beside a scene, and the network, only where `access` allows it.
     """
     options: dict[str, Any] = {
         "GDAL_CACHEMAX": 64,  # MB for all datasets of the process; GDAL's own choice is 5 % of the memory
-        "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE" if sidecars else "EMPTY_DIR",
-        "GDAL_GEOREF_SOURCES": "PAM,INTERNAL,WORLDFILE" if sidecars else "INTERNAL",
-        "GDAL_PAM_ENABLED": "YES" if sidecars else "NO",
+        "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE" if access.sidecars else "EMPTY_DIR",
+        "GDAL_GEOREF_SOURCES": "PAM,INTERNAL,WORLDFILE" if access.sidecars else "INTERNAL",
+        "GDAL_PAM_ENABLED": "YES" if access.sidecars else "NO",
         "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",  # a cut JPEG block is an error, not grey pixels
         "GTIFF_IGNORE_READ_ERRORS": "NO",
         **{name: os.environ.get(name, value) for name, value in _PATIENCE.items()},
     }
-    if remote:
+    if access.remote:
         options.update(gdal_options())
     else:
         options["CPL_VSIL_CURL_ALLOWED_FILENAME"] = "/vsicurl/none"
@@ -89,7 +85,7 @@ def scene_errors(path: str, doing: str, advice: str) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Give what lies at the bottom of a chain of errors, in one line."""
+    """Give the message of the first error in a chain, in one line."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     text = getattr(error, "errmsg", None) or str(error) or type(error).__name__

@@ -12,10 +12,11 @@ import rasterio.windows
 from rasterio.enums import Interleaving
 
 from segflow.errors import SceneMismatchError
+from segflow.io.scene.access import Access
 from segflow.io.scene.describe import describe_dataset
 from segflow.io.scene.gdal import DRIVER, gdal_env, gdal_name, ignore_missing_georeference, scene_errors
 from segflow.io.scene.info import SceneInfo
-from segflow.io.scene.limits import SceneLimits
+from segflow.io.scene.limits import Limits
 from segflow.io.scene.sources import check_source, is_remote
 from segflow.io.scene.tiff_header import check_tiff_header
 from segflow.io.scene.validity import valid_pixels
@@ -27,7 +28,7 @@ _NO_ANSWER = (
 )
 
 Pixels = npt.NDArray[Any]  # (bands, height, width) in the scene's dtype
-Valid = npt.NDArray[np.bool_]  # (height, width), True where every chosen band holds data
+Valid = npt.NDArray[np.bool_]  # (height, width), True where every chosen band is valid
 
 
 class PixelSource(Protocol):
@@ -38,9 +39,7 @@ class PixelSource(Protocol):
 
 
 @contextmanager
-def open_dataset(
-    path: str | os.PathLike[str], *, limits: SceneLimits, sidecars: bool, remote: bool
-) -> Iterator[tuple[Any, SceneInfo]]:
+def open_dataset(path: str | os.PathLike[str], access: Access) -> Iterator[tuple[Any, SceneInfo]]:
     """Open a dataset after its source and its header were checked, and describe it.
 
     Raises
@@ -48,18 +47,18 @@ def open_dataset(
     SceneError
         If the file cannot be opened, is no GeoTIFF, is too large, or has no usable transform or type.
     """
-    source = check_source(os.fspath(path), sidecars=sidecars, remote=remote)
+    source = check_source(os.fspath(path), access)
     advice = _NO_ANSWER if is_remote(source) else "the file is damaged or no GeoTIFF, copy or convert it again"
     with scene_errors(source, "opening", advice):
         if not is_remote(source):
-            check_tiff_header(source, limits)
+            check_tiff_header(source, access.limits)
         ignore_missing_georeference()
-    with gdal_env(sidecars=sidecars, remote=remote):
+    with gdal_env(access):
         with scene_errors(source, "opening", advice):
             dataset = rasterio.open(gdal_name(source), driver=DRIVER, sharing=False)
         try:
             with scene_errors(source, "reading the header", advice):
-                _check_limits(dataset, source, limits)
+                _check_limits(dataset, source, access.limits)
                 info = describe_dataset(dataset, source)
             yield dataset, info
         finally:
@@ -68,7 +67,7 @@ def open_dataset(
 
 @contextmanager
 def open_pixels(
-    path: str | os.PathLike[str], band_numbers: tuple[int, ...], *, limits: SceneLimits, sidecars: bool, remote: bool
+    path: str | os.PathLike[str], band_numbers: tuple[int, ...], access: Access
 ) -> Iterator["GeoTiffPixels"]:
     """Open the pixels of a GeoTIFF in this thread.
 
@@ -77,7 +76,7 @@ def open_pixels(
     SceneError
         If the file cannot be opened; `SceneMismatchError` if it has no such band.
     """
-    with open_dataset(path, limits=limits, sidecars=sidecars, remote=remote) as (dataset, info):
+    with open_dataset(path, access) as (dataset, info):
         check_bands(info, band_numbers)
         yield GeoTiffPixels(dataset, info, band_numbers)
 
@@ -147,7 +146,7 @@ class GeoTiffPixels:
         return pixels, masks
 
 
-def _check_limits(dataset: Any, source: str, limits: SceneLimits) -> None:  # noqa: ANN401
+def _check_limits(dataset: Any, source: str, limits: Limits) -> None:  # noqa: ANN401
     """Check what GDAL found, which for a remote scene is the first that is known."""
     rows, cols = dataset.block_shapes[0] if dataset.count else (0, 0)
     samples = dataset.count if dataset.interleaving is Interleaving.pixel else 1

@@ -1,12 +1,21 @@
-"""How much ground a pixel covers."""
+"""Where a grid lies on the ground: the name of its CRS, and how much ground a pixel covers."""
 
 import math
 
 import numpy as np
+import rasterio.crs
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from segflow.tiling import Grid
+
+
+def crs_name(wkt: str | None) -> str:
+    """Give the code of a CRS, ``EPSG:32632``, or else its name; "none" where there is none."""
+    if wkt is None:
+        return "none"
+    code = rasterio.crs.CRS.from_wkt(wkt).to_authority()
+    return ":".join(code) if code else wkt.partition(",")[0].partition("[")[2].strip('"')
 
 
 def gsd(grid: Grid) -> float | None:

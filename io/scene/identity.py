@@ -1,4 +1,4 @@
-"""Which scene it is, whatever its file is called: a digest of its content."""
+"""The identity of a scene: a digest of its content, whatever its file is called."""
 
 import hashlib
 import http.client
@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from segflow.errors import OutputError, SceneError, SettingsError
+from segflow.io.scene.access import LOCAL, Access
 from segflow.io.scene.info import Part, SceneInfo
 from segflow.io.scene.sources import check_source, is_remote, sidecar_files
 from segflow.io.storage.addresses import SCHEME, Address
@@ -21,9 +22,7 @@ _TIMEOUT = 30  # s for a server's answer
 _SETTLED = 2 * 10**9  # ns; a file changed later than this may change again within the same tick of its clock
 
 
-def scene_identity(
-    path: str | os.PathLike[str], *, sidecars: bool = False, remote: bool = False, cache: Path | None = None
-) -> str:
+def scene_identity(path: str | os.PathLike[str], access: Access = LOCAL, *, cache: Path | None = None) -> str:
     """Give ``sha256:…`` of a scene's file, read in bounded memory.
 
     A remote scene is not read through: its identity is the digest of its address
@@ -32,11 +31,9 @@ def scene_identity(
     Parameters
     ----------
     path
-        A local file; with `remote` also an address.
-    sidecars
-        Also digest the files beside it that GDAL would heed.
-    remote
-        Allow addresses on the network.
+        A local file, or an address if `access` allows it.
+    access
+        What may be opened; where it allows sidecars, the files beside it that GDAL reads are digested too.
     cache
         A file that remembers digests by path, size, time of change and inode, so that
         the same scene is not read twice; it is made if missing, and ignored if it cannot be used.
@@ -48,12 +45,12 @@ def scene_identity(
         or lies on a server that does not tell one version from the next.
     """
     text = os.fspath(path)
-    source = check_source(text, sidecars=sidecars, remote=remote)
+    source = check_source(text, access)
     if is_remote(source):
         return f"sha256:{_remote_digest(source)}"
     file = Path(source)
     try:
-        digests = [(other.name, _digest(other, cache)) for other in (sidecar_files(file) if sidecars else [])]
+        digests = [(other.name, _digest(other, cache)) for other in (sidecar_files(file) if access.sidecars else [])]
         own = _digest(file, cache)
     except OSError as error:
         msg = f"{text} cannot be read ({error.strerror or error}): check the disk and the permissions"
@@ -63,7 +60,7 @@ def scene_identity(
     return f"sha256:{hashlib.sha256(json.dumps([own, *digests]).encode()).hexdigest()}"
 
 
-def input_identity(info: SceneInfo, *, sidecars: bool = False, remote: bool = False, cache: Path | None = None) -> str:
+def input_identity(info: SceneInfo, access: Access = LOCAL, *, cache: Path | None = None) -> str:
     """Give ``sha256:…`` of any scene: what its files hold and how they are arranged, not what they are called.
 
     A scene that is one GeoTIFF has the identity of its file, resampled or not: at which resolution
@@ -75,8 +72,8 @@ def input_identity(info: SceneInfo, *, sidecars: bool = False, remote: bool = Fa
         A described scene.
     """
     if not info.stacks:
-        return scene_identity(info.path, sidecars=sidecars, remote=remote, cache=cache)
-    digests = {path: scene_identity(path, sidecars=sidecars, remote=remote, cache=cache) for path in info.files}
+        return scene_identity(info.path, access, cache=cache)
+    digests = {path: scene_identity(path, access, cache=cache) for path in info.files}
     grid = info.native or info.grid
     arrangement = [[[digests[part.path], *_arrangement(part)] for part in stack] for stack in info.stacks]
     content = json.dumps([grid.shape, tuple(grid.transform)[:6], grid.crs, arrangement])

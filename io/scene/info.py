@@ -10,7 +10,7 @@ from segflow.tiling import Grid, Window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
-    """One band of data.
+    """One band of measurements.
 
     Attributes
     ----------
@@ -19,7 +19,7 @@ class Band:
     name
         The band's description, else its colour interpretation, in lower case; None if neither says anything.
     nodata
-        The value that stands for "outside the data", or None.
+        Its nodata value, or None.
     described
         Whether `name` is a description, which somebody wrote on purpose; colour interpretations are often defaults.
     aliases
@@ -46,7 +46,7 @@ class Part:
     numbers
         Numbers of the file's bands, one for each of `bands`.
     nodata
-        Values that stand for "outside the data" besides the file's own, one or None for each of `bands`.
+        Nodata values besides the file's own, one or None for each of `bands`.
     source
         The pixels taken from the file.
     place
@@ -77,7 +77,7 @@ class SceneInfo:
     grid
         Shape, transform and CRS.
     bands
-        The bands of data in the order of the file; a genuine alpha band is not one.
+        The bands in the order of the file, without a genuine alpha band.
     alpha
         Number of the alpha band, or None.
     dtype
@@ -89,10 +89,10 @@ class SceneInfo:
     gcps
         Whether the file has ground control points besides its transform.
     title
-        Name of a scene whose file's name is none: a STAC item, a folder of bands.
+        Name of a scene that is not called after one file: that of its STAC item or its folder of bands.
     stacks
         Of a scene of many files: stacks of parts, each stack for other bands. The parts of a stack give the
-        same bands, and where they overlap the first that holds data wins. Empty for a scene that is one GeoTIFF.
+        same bands, and where they overlap the first valid pixel counts. Empty for a scene that is one GeoTIFF.
     native
         The grid of the files, where the scene is resampled to another; None where it is read as it is.
     """
@@ -120,7 +120,7 @@ class SceneInfo:
         return len(self.bands) + (self.alpha is not None)
 
     def reads(self, number: int) -> bool:
-        """Tell whether a band can be read; of a scene with its bands in many files only those that were wanted can."""
+        """Tell whether a band can be read: where bands lie in many files, only those that were chosen can."""
         return not self.stacks or any(number in stack[0].bands for stack in self.stacks)
 
     @property

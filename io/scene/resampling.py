@@ -7,7 +7,7 @@ exact tiling cannot bear. So the geometry here is in whole numbers: `length` pix
 Sums of pixels up to 16 bits are then exact in float64, and those of larger ones are added in one order,
 element by element; either way no window, strip or thread changes a bit.
 
-Only pixels that hold data count: a resampled pixel is their weighted mean, and holds data itself where
+Only valid pixels count: a resampled pixel is their weighted mean, and is valid itself where
 they have at least half of the weight.
 """
 
@@ -66,7 +66,7 @@ def resample_scene(info: SceneInfo, wanted: float) -> SceneInfo:
 
 
 def _count(length: int, ratio: float) -> int:
-    """Give into how many pixels an axis is divided whose pixels are to become `ratio` times as large."""
+    """Give the number of pixels along an axis once they are `ratio` times as large."""
     whole = max(1, round(ratio if ratio >= 1 else 1 / ratio))
     snapped = whole if ratio >= 1 else 1 / whole
     if abs(ratio / snapped - 1) < SNAP:
@@ -102,7 +102,7 @@ class ResampledAxis:
     def taps(self, span: Span) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Give what the pixels in a span are made of: (n, k) numbers of pixels of the files, and their weights.
 
-        Numbers may repeat where their weight is 0, and at the scene's edge, where the outermost pixel goes on.
+        Numbers may repeat where their weight is 0, and at the scene's edge, where the outermost pixel is continued.
         """
         p, q = self.ratio
         made = np.arange(span.start, span.stop, dtype=np.int64)[:, None]
@@ -164,7 +164,7 @@ class ResampledPixels:
         valid = np.broadcast_to(np.asarray(2 * weight >= total), (len(span), len(cols.numbers)))
         divisor = np.where(valid, weight, 1.0)
         pixels = np.zeros((self._bands, *valid.shape), self._dtype)
-        for band, layer in zip(found, pixels, strict=True):  # pixels without data are 0 and add nothing
+        for band, layer in zip(found, pixels, strict=True):  # nodata pixels are 0 and add nothing
             mean = _combine(band, rows, cols) / divisor
             if np.issubdtype(self._dtype, np.integer):
                 np.rint(mean, out=mean)

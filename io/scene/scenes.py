@@ -10,21 +10,24 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 
+from segflow.io.scene.access import LOCAL, Access
 from segflow.io.scene.bands import select_bands
 from segflow.io.scene.geotiffs import Pixels, PixelSource, Valid, check_bands, open_dataset, open_pixels
 from segflow.io.scene.ground import gsd
 from segflow.io.scene.identity import scene_identity
 from segflow.io.scene.info import Band, SceneInfo
-from segflow.io.scene.limits import SceneLimits
+from segflow.io.scene.limits import Limits
 from segflow.io.scene.resampling import ResampledPixels
 from segflow.io.scene.stacks import open_stacks
 from segflow.tiling import Window
 
 __all__ = [
+    "LOCAL",
+    "Access",
     "Band",
+    "Limits",
     "Scene",
     "SceneInfo",
-    "SceneLimits",
     "describe_scene",
     "gsd",
     "open_scene",
@@ -32,35 +35,23 @@ __all__ = [
     "select_bands",
 ]
 
-_DEFAULT_LIMITS = SceneLimits()
 
-
-def describe_scene(
-    path: str | os.PathLike[str],
-    *,
-    limits: SceneLimits = _DEFAULT_LIMITS,
-    sidecars: bool = False,
-    remote: bool = False,
-) -> SceneInfo:
+def describe_scene(path: str | os.PathLike[str], access: Access = LOCAL) -> SceneInfo:
     """Give what a GeoTIFF says about itself, without reading pixels.
 
     Parameters
     ----------
     path
-        A GeoTIFF file; with `remote` also its address.
-    limits
-        Bounds that the file must keep.
-    sidecars
-        Also heed files beside it (`.ovr`, `.msk`, `.aux.xml`, world files).
-    remote
-        Allow addresses on the network.
+        A GeoTIFF file, or its address if `access` allows it.
+    access
+        Whether files beside it are read, whether it may lie on the network, and how large it may be.
 
     Raises
     ------
     SceneError
         If the file cannot be opened, is no GeoTIFF, is too large, or has no usable transform or type.
     """
-    with open_dataset(path, limits=limits, sidecars=sidecars, remote=remote) as (_, info):
+    with open_dataset(path, access) as (_, info):
         return info
 
 
@@ -68,19 +59,18 @@ def describe_scene(
 def open_scene(
     scene: str | os.PathLike[str] | SceneInfo,
     band_numbers: tuple[int, ...],
-    *,
-    limits: SceneLimits = _DEFAULT_LIMITS,
-    sidecars: bool = False,
-    remote: bool = False,
+    access: Access = LOCAL,
 ) -> Iterator["Scene"]:
-    """Open a scene for reading in this thread; other parameters as in `describe_scene`.
+    """Open a scene for reading in this thread.
 
     Parameters
     ----------
     scene
-        A GeoTIFF file, with `remote` also its address; or any scene as it was described.
+        A GeoTIFF file, or its address if `access` allows it; or any scene as it was described.
     band_numbers
-        The bands to read, from 1, in the order they are wanted; the alpha band among them counts as data.
+        The bands to read, from 1, in the order they are wanted; an alpha band among them does not mask the others.
+    access
+        As in `describe_scene`.
 
     Raises
     ------
@@ -91,15 +81,11 @@ def open_scene(
         source: PixelSource
         if isinstance(scene, SceneInfo) and scene.stacks:
             check_bands(scene, band_numbers)
-            source = held.enter_context(
-                open_stacks(scene, band_numbers, limits=limits, sidecars=sidecars, remote=remote)
-            )
+            source = held.enter_context(open_stacks(scene, band_numbers, access))
             info = scene
         else:
             path = scene.path if isinstance(scene, SceneInfo) else scene
-            source = held.enter_context(
-                open_pixels(path, band_numbers, limits=limits, sidecars=sidecars, remote=remote)
-            )
+            source = held.enter_context(open_pixels(path, band_numbers, access))
             info = scene if isinstance(scene, SceneInfo) else source.info
         if info.native is not None:
             source = ResampledPixels(source, info.native, info.grid, len(band_numbers), info.dtype)
@@ -112,7 +98,7 @@ class Scene:
     Attributes
     ----------
     info
-        What is known of the scene.
+        The scene as it was described.
     band_numbers
         The bands that `read_window` gives, in this order.
     """
@@ -130,8 +116,8 @@ class Scene:
         pixels
             (bands, height, width) array in the scene's dtype; 0 where not valid.
         valid
-            (height, width) bool array: True where every chosen band holds data
-            (not its nodata value, not NaN or infinite, mask and alpha not 0) inside the scene.
+            (height, width) bool array: True inside the scene where every chosen band is valid
+            (not its nodata value, not NaN or infinite, mask and alpha not 0).
 
         Raises
         ------

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from segflow.errors import SceneError
+from segflow.io.scene.access import LOCAL, Access
 
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 _REMOTE = ("http://", "https://", "s3://", "gs://", "az://", "/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
@@ -18,7 +19,7 @@ def is_remote(path: str) -> bool:
     return _URL.match(path) is not None or path.startswith("/vsi")
 
 
-def check_source(path: str, *, sidecars: bool = False, remote: bool = False) -> str:
+def check_source(path: str, access: Access = LOCAL) -> str:
     """Give the absolute path of a scene that may be opened, or its address.
 
     Raises
@@ -28,7 +29,7 @@ def check_source(path: str, *, sidecars: bool = False, remote: bool = False) -> 
         or if a file beside it leads elsewhere.
     """
     if is_remote(path):
-        return _check_remote(path, allowed=remote)
+        return _check_remote(path, allowed=access.remote)
     try:
         file = Path(os.path.abspath(path))  # noqa: PTH100 - keeps symbolic links as the user named them
         if not file.exists():
@@ -37,7 +38,7 @@ def check_source(path: str, *, sidecars: bool = False, remote: bool = False) -> 
             _refuse(path, "is a folder" if file.is_dir() else "is no regular file", "give a GeoTIFF file")
         if not os.access(file, os.R_OK):
             _refuse(path, "may not be read", "ask for read permission")
-        for neighbour in sidecar_files(file) if sidecars else ():
+        for neighbour in sidecar_files(file) if access.sidecars else ():
             _check_sidecar(path, neighbour)
     except (OSError, ValueError) as error:  # a name that is too long, a null byte, a folder that may not be listed
         if isinstance(error, SceneError):

@@ -1,7 +1,7 @@
 """The pixels of a scene of many files: stacks of parts, each for other bands.
 
-A pixel of a stack comes from the first part that holds data there, with all its bands from that one part.
-A pixel of the scene holds data where all stacks that are read do.
+A pixel of a stack comes from the first part that is valid there, with all its bands from that one part.
+A pixel of the scene is valid where all stacks that are read are.
 Files are opened when a window first needs them, and a few stay open.
 """
 
@@ -12,10 +12,10 @@ from contextlib import ExitStack, contextmanager
 import numpy as np
 
 from segflow.errors import SceneError
+from segflow.io.scene.access import Access
 from segflow.io.scene.gdal import gdal_env
 from segflow.io.scene.geotiffs import GeoTiffPixels, Pixels, Valid, open_pixels
 from segflow.io.scene.info import Part, SceneInfo
-from segflow.io.scene.limits import SceneLimits
 from segflow.io.scene.validity import valid_pixels
 from segflow.tiling import Window
 
@@ -23,12 +23,10 @@ OPEN_FILES = 32  # that stay open; a window of a tile seldom meets more files th
 
 
 @contextmanager
-def open_stacks(
-    info: SceneInfo, band_numbers: tuple[int, ...], *, limits: SceneLimits, sidecars: bool, remote: bool
-) -> Iterator["StackedPixels"]:
+def open_stacks(info: SceneInfo, band_numbers: tuple[int, ...], access: Access) -> Iterator["StackedPixels"]:
     """Make the pixels of a scene of many files ready for reading in this thread."""
-    files = _OpenFiles(limits=limits, sidecars=sidecars, remote=remote)
-    with gdal_env(sidecars=sidecars, remote=remote):  # below those of the files, which close in any order
+    files = _OpenFiles(access)
+    with gdal_env(access):  # below those of the files, which close in any order
         try:
             yield StackedPixels(info, band_numbers, files)
         finally:
@@ -66,7 +64,7 @@ class StackedPixels:
         return pixels, valid
 
     def _read_stack(self, stack: tuple[Part, ...], window: Window, pixels: Pixels) -> Valid:
-        """Fill in the bands that a stack gives; give where it holds data."""
+        """Fill in the bands that a stack gives; return where it is valid."""
         layers = [layer for layer, number in enumerate(self._band_numbers) if number in stack[0].bands]
         wanted = [self._band_numbers[layer] for layer in layers]
         filled = np.zeros(window.shape, np.bool_)
@@ -99,22 +97,20 @@ class StackedPixels:
 
 
 class _OpenFiles:
-    """The files that were used last."""
+    """The open files of a scene: at most `OPEN_FILES`, those that were used last."""
 
-    def __init__(self, *, limits: SceneLimits, sidecars: bool, remote: bool) -> None:
-        self._limits, self._sidecars, self._remote = limits, sidecars, remote
+    def __init__(self, access: Access) -> None:
+        self._access = access
         self._held: OrderedDict[tuple[str, tuple[int, ...]], tuple[GeoTiffPixels, ExitStack]] = OrderedDict()
 
     def open(self, path: str, numbers: tuple[int, ...]) -> GeoTiffPixels:
-        """Give bands of a file, opened now if need be; the one that was not used for longest is closed for it."""
+        """Give bands of a file; where too many are open, the one that was not used for longest is closed."""
         key = path, numbers
         if key not in self._held:
             if len(self._held) >= OPEN_FILES:
                 self._held.popitem(last=False)[1][1].close()
             opened = ExitStack()
-            pixels = opened.enter_context(
-                open_pixels(path, numbers, limits=self._limits, sidecars=self._sidecars, remote=self._remote)
-            )
+            pixels = opened.enter_context(open_pixels(path, numbers, self._access))
             self._held[key] = pixels, opened
         self._held.move_to_end(key)
         return self._held[key][0]

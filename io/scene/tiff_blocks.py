@@ -1,7 +1,7 @@
-"""Whether a TIFF file is all there: every block that its directories name is written, and within the file.
+"""Whether a TIFF file is complete: every block that its directories name is written, and within the file.
 
-While a file is being written, its directories may be there before its pixels: they say then that blocks are
-missing, which readers take for pixels of value 0, or point past the end of what has been copied so far.
+While a file is being written, its directories may be there before its pixels. They then mark blocks as missing,
+which readers take for pixels of value 0, or point past the end of what has been copied so far.
 
 References
 ----------
@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from segflow.errors import SceneError
-from segflow.io.scene.tiff_header import INTEGERS, TYPE_BYTES, TiffLayout, read_start, read_struct
+from segflow.io.scene.tiff_header import INTEGERS, MAX_ENTRIES, TYPE_BYTES, TiffLayout, read_start, read_struct
 
 _STRIP_OFFSETS, _STRIP_COUNTS, _TILE_OFFSETS, _TILE_COUNTS = 273, 279, 324, 325
 _PLACES = {_STRIP_OFFSETS, _STRIP_COUNTS, _TILE_OFFSETS, _TILE_COUNTS}
-_MAX_ENTRIES = 4096  # tags in one directory; genuine files have about 20
 
 
 def find_gap(path: Path) -> str:
-    """Say what is missing in a TIFF file, in words; nothing where it is whole.
+    """Say what is missing in a TIFF file; give an empty text where it is complete.
 
     A sparse file, whose empty blocks are left out on purpose, looks like one that is still being written.
 
@@ -63,11 +62,11 @@ def _find_gap(file: BinaryIO, path: str) -> str:
 
 
 def _read_places(file: BinaryIO, layout: TiffLayout, offset: int, size: int) -> tuple[dict[int, tuple[int, ...]], int]:
-    """Read where the blocks of the image at `offset` lie; give that by tag, and the offset of the next image."""
+    """Read the block tables of the image at `offset`; give them by tag, and the offset of the next image."""
     file.seek(min(offset, size))
     (count,) = read_struct(file, layout.count_format)
-    entries = [read_struct(file, layout.entry_format) for _ in range(min(count, _MAX_ENTRIES))]
-    following = int(read_struct(file, layout.offset_format)[0]) if count <= _MAX_ENTRIES else 0
+    entries = [read_struct(file, layout.entry_format) for _ in range(min(count, MAX_ENTRIES))]
+    following = int(read_struct(file, layout.offset_format)[0]) if count <= MAX_ENTRIES else 0
     found = {tag: _numbers(file, layout, (kind, n, raw), size) for tag, kind, n, raw in entries if tag in _PLACES}
     return found, following
 

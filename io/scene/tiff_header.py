@@ -1,7 +1,7 @@
 """What a TIFF file claims to be, read from its directories without GDAL.
 
 GDAL allocates what a header claims while it opens a file. This reader visits the same directories
-first, reads a few dozen bytes of each, and lets `SceneLimits` refuse what is out of proportion.
+first, reads a few dozen bytes of each, and lets `Limits` refuse what is too large.
 
 References
 ----------
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from segflow.errors import SceneError
-from segflow.io.scene.limits import SceneLimits
+from segflow.io.scene.limits import Limits
 
 TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
@@ -23,7 +23,7 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES = 256, 257, 258, 259, 277
 _STRIP_ROWS, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT = 278, 284, 322, 323
 _WANTED = {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _SAMPLES, _STRIP_ROWS, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT}
 _SEPARATE = 2  # PlanarConfiguration: every band in blocks of its own
-_MAX_ENTRIES = 4096  # tags in one directory; genuine files have about 20
+MAX_ENTRIES = 4096  # tags in one directory; genuine files have about 20
 _MAGIC_BYTES = 16
 
 
@@ -59,21 +59,21 @@ class TiffLayout:
 
     @property
     def offset_format(self) -> str:
-        """Of an offset in the file, for `struct`."""
+        """Format of an offset in the file, as `struct` takes it."""
         return self.order + ("Q" if self.big else "I")
 
     @property
     def count_format(self) -> str:
-        """Of the number of tags in a directory."""
+        """Format of the number of tags in a directory."""
         return self.order + ("Q" if self.big else "H")
 
     @property
     def entry_format(self) -> str:
-        """Of a tag: its number, type, count, and its values or their offset."""
+        """Format of a tag: its number, type, count, and its values or their offset."""
         return self.order + ("HHQ8s" if self.big else "HHI4s")
 
 
-def check_tiff_header(path: str, limits: SceneLimits) -> None:
+def check_tiff_header(path: str, limits: Limits) -> None:
     """Refuse a file that is no TIFF or claims more than `limits` allow.
 
     Raises
@@ -84,12 +84,7 @@ def check_tiff_header(path: str, limits: SceneLimits) -> None:
     tag_bytes = 0
     for number, directory in enumerate(read_directories(path), start=1):
         tag_bytes += directory.tag_bytes
-        if number > limits.max_directories or tag_bytes > limits.max_tag_bytes:
-            msg = (
-                f"{path} has more than {limits.max_directories:,} images or {limits.max_tag_bytes:,} bytes of tags: "
-                "extract the scene with gdal_translate"
-            )
-            raise SceneError(msg)
+        limits.check_header(path, directories=number, tag_bytes=tag_bytes)
         pixels = directory.height * directory.width
         limits.check(path, bands=directory.bands, pixels=pixels, block_bytes=directory.block_bytes)
 
@@ -135,8 +130,8 @@ def _read_directory(file: BinaryIO, layout: TiffLayout, offset: int) -> tuple[Ti
     """Read the directory at `offset`; give it and the offset of the next one (0: none)."""
     file.seek(min(offset, os.fstat(file.fileno()).st_size))
     (count,) = read_struct(file, layout.count_format)
-    entries = [read_struct(file, layout.entry_format) for _ in range(min(count, _MAX_ENTRIES))]
-    following = read_struct(file, layout.offset_format)[0] if count <= _MAX_ENTRIES else 0
+    entries = [read_struct(file, layout.entry_format) for _ in range(min(count, MAX_ENTRIES))]
+    following = read_struct(file, layout.offset_format)[0] if count <= MAX_ENTRIES else 0
     tags = {tag: _first_value(file, layout, kind, n, raw) for tag, kind, n, raw in entries if tag in _WANTED and n}
     tag_bytes = sum(n * TYPE_BYTES.get(kind, 1) for _, kind, n, _ in entries)
     return _directory(tags, tag_bytes), following

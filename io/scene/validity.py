@@ -1,7 +1,7 @@
-"""Which pixels hold data.
+"""Which pixels are valid and which are nodata.
 
-A pixel is valid if *every* chosen band holds data there. A band that is merely 0 is data,
-unless 0 is its nodata value: dark water and shadow are no holes.
+A pixel is valid if it is valid in *every* chosen band. A band that is merely 0 is valid,
+unless 0 is its nodata value: dark water and shadow are not nodata.
 """
 
 from collections.abc import Sequence
@@ -12,31 +12,31 @@ import numpy.typing as npt
 
 
 def valid_pixels(pixels: npt.NDArray[Any], nodata: Sequence[float | None]) -> npt.NDArray[np.bool_] | None:
-    """Tell where every band holds data.
+    """Tell which pixels are valid in every band.
 
     Parameters
     ----------
     pixels
         (bands, height, width) array.
     nodata
-        One value per band that stands for "no data", or None.
+        The nodata value of each band, or None.
 
     Returns
     -------
     valid
-        (height, width) bool array, True where all bands hold data;
-        None if no pixel can be without data, so that nothing had to be looked at.
+        (height, width) bool array, True where all bands are valid;
+        None if no pixel can be nodata: whole numbers without a nodata value.
     """
     valid: npt.NDArray[np.bool_] | None = None
     for band, value in zip(pixels, nodata, strict=True):
-        holds = _holds_data(band, value)
-        if holds is not None:
-            valid = holds if valid is None else np.logical_and(valid, holds, out=valid)
+        found = _valid_in(band, value)
+        if found is not None:
+            valid = found if valid is None else np.logical_and(valid, found, out=valid)
     return valid
 
 
 def nodata_in(dtype: np.dtype[Any], nodata: float | None) -> np.generic | None:
-    """Give a nodata value as a pixel of `dtype` would hold it, or None if no pixel can.
+    """Give a nodata value as a pixel of `dtype` would hold it, or None if no pixel can hold it.
 
     A float value is rounded to `dtype`, as the writer of the file did it. NaN gives None:
     it equals nothing, and NaN pixels are never valid anyway.
@@ -57,7 +57,7 @@ def _scalar(dtype: np.dtype[Any], value: float) -> np.generic:
     return scalar
 
 
-def _holds_data(band: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[np.bool_] | None:
+def _valid_in(band: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[np.bool_] | None:
     value = nodata_in(band.dtype, nodata)
     differs = None if value is None else np.asarray(band != value)
     if not np.issubdtype(band.dtype, np.floating):

@@ -12,10 +12,10 @@ import pyproj
 from pyproj.exceptions import ProjError
 
 from segflow.io.raster.sidecars import LegendEntry
-from segflow.io.stac.classification import NODATA, class_objects
+from segflow.io.stac.classification import class_objects
 from segflow.io.stac.footprints import footprint
 from segflow.io.storage.files import sha256_file, write_text
-from segflow.tiling import Grid
+from segflow.tiling import NODATA, Grid
 
 STAC_VERSION = "1.1.0"
 EXTENSIONS = tuple(

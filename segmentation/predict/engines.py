@@ -15,8 +15,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from segflow.errors import SettingsError
 from segflow.segmentation.predict.devices import choose_device
 from segflow.segmentation.predict.pointwise import replace_pointwise
-from segflow.segmentation.spec import NODATA, ModelSpec
-from segflow.tiling import Window
+from segflow.segmentation.spec import ModelSpec
+from segflow.tiling import NODATA, Window
 
 Precision = Literal["float32", "bfloat16", "float16"]
 

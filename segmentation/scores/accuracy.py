@@ -20,9 +20,8 @@ from segflow.segmentation.scores.distance import (
     tile_distance,
 )
 from segflow.segmentation.scores.metrics import Counts
-from segflow.segmentation.spec import NODATA
 from segflow.segmentation.summary import MapSummary
-from segflow.tiling import Grid, Window
+from segflow.tiling import NODATA, Grid, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

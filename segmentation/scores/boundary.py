@@ -22,8 +22,7 @@ from typing import Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from segflow.segmentation.spec import NODATA
-from segflow.tiling import Window
+from segflow.tiling import NODATA, Window
 
 Labels = npt.NDArray[np.uint8]  # (height, width), 255 is outside the data
 Mask = npt.NDArray[np.bool_]

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from segflow.errors import TrainingError
-from segflow.segmentation.spec import NODATA
+from segflow.tiling import NODATA
 
 PERCENT = 101  # confidences are whole numbers from 0 to 100 %
 BINS = 15  # of Guo et al.

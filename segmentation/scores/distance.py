@@ -7,8 +7,7 @@ import numpy.typing as npt
 from scipy.ndimage import distance_transform_edt
 
 from segflow.segmentation.scores.boundary import Labels, outline
-from segflow.segmentation.spec import NODATA
-from segflow.tiling import Span, Window
+from segflow.tiling import NODATA, Span, Window
 
 UPPER = (1, 2, 5, 10, 20)  # px; inclusive upper ends of the bins, the last bin being open
 NAMES = ("1", "2", "3–5", "6–10", "11–20", "> 20")

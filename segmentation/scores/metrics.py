@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from segflow.segmentation.spec import NODATA
+from segflow.tiling import NODATA
 
 Counts = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.integer[Any]]

@@ -19,9 +19,8 @@ from torchgeo.datasets import GeoDataset
 from torchgeo.datasets.utils import GeoSlice
 
 from segflow.errors import TrainingError
-from segflow.segmentation.spec import NODATA
 from segflow.segmentation.training.chips import Sample
-from segflow.tiling import Span, Window
+from segflow.tiling import NODATA, Span, Window
 
 _GAP = 1  # px between scenes, so that no window can lie in two
 _ALWAYS = pd.Interval(pd.Timestamp("1970-01-01"), pd.Timestamp("2100-01-01"), closed="both")  # scenes have no dates

@@ -13,8 +13,9 @@ import kornia.augmentation as K  # noqa: N812  # its documentation's name
 import torch
 from torch import nn
 
-from segflow.segmentation.spec import NODATA, BandSpec
+from segflow.segmentation.spec import BandSpec
 from segflow.segmentation.training.recipe import Augmentation
+from segflow.tiling import NODATA
 
 _SYMMETRIES = 8  # of the square
 _QUARTERS = 4

@@ -14,8 +14,8 @@ from torch import nn
 
 from segflow.errors import TrainingError
 from segflow.segmentation.scores.metrics import Counts, Scores, confusion
-from segflow.segmentation.spec import NODATA
 from segflow.segmentation.training.chips import Sample
+from segflow.tiling import NODATA
 
 Floats = npt.NDArray[np.float32]
 

@@ -29,8 +29,8 @@ from torch import nn
 from torch.nn import functional
 
 from segflow.errors import TrainingError
-from segflow.segmentation.spec import NODATA
 from segflow.segmentation.training.recipe import ClassWeights, Recipe
+from segflow.tiling import NODATA
 
 AREAS = ("dice", "lovasz")  # measured over all pixels at once: neither mean nor sum over them
 

@@ -19,7 +19,6 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from segflow.errors import TrainingError
 from segflow.segmentation.scores.metrics import Scores
-from segflow.segmentation.spec import NODATA
 from segflow.segmentation.training.augment import ChipAugmentation
 from segflow.segmentation.training.chips import Sample
 from segflow.segmentation.training.decision import add_biases, fit_biases, label_pixels
@@ -27,6 +26,7 @@ from segflow.segmentation.training.losses import SegmentationLoss
 from segflow.segmentation.training.prediction import scene_pieces
 from segflow.segmentation.training.recipe import Epoch, Observer, Recipe, Task
 from segflow.segmentation.training.schedules import build_optimiser, build_schedule
+from segflow.tiling import NODATA
 
 AVERAGED = "averaged.module."  # what names of averaged weights begin with in a module's state
 _LOGGED = 10  # steps between points of the loss in TensorBoard

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from segflow.segmentation.scores.metrics import Counts, confusion
-from segflow.segmentation.spec import NODATA, BandSpec
+from segflow.segmentation.spec import BandSpec
 from segflow.segmentation.training.chips import Sample, normalise
-from segflow.tiling import Span, Tile, TileGrid, Window
+from segflow.tiling import NODATA, Span, Tile, TileGrid, Window
 
 Floats = npt.NDArray[np.float32]
 

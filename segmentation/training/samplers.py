@@ -14,8 +14,8 @@ from torchgeo.datasets.utils import GeoSlice
 from torchgeo.samplers import GeoSampler
 
 from segflow.errors import TrainingError
-from segflow.segmentation.spec import NODATA
 from segflow.segmentation.training.atlas import Atlas
+from segflow.tiling import NODATA
 
 _TRIES = 64  # places drawn before a labelled pixel is sought instead
 _PIXELS = 100_000  # kept per scene and class: as good as all of them, and 400 kB

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from segflow.tiling import Window
-
-NODATA = 255  # in class and confidence rasters
+from segflow.tiling import NODATA, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

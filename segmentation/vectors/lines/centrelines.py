@@ -22,7 +22,6 @@ import numpy as np
 
 from segflow.errors import SettingsError
 from segflow.segmentation.vectors.blocks import Block
-from segflow.segmentation.vectors.components import NODATA
 from segflow.segmentation.vectors.lines.bridging import bridge
 from segflow.segmentation.vectors.lines.ends import straighten
 from segflow.segmentation.vectors.lines.narrow_crossings import join_crossings
@@ -32,7 +31,7 @@ from segflow.segmentation.vectors.lines.shaping import shape_lines
 from segflow.segmentation.vectors.lines.skeleton import Reach, Skeleton, find_skeleton
 from segflow.segmentation.vectors.lines.table import LineTable, build_lines
 from segflow.segmentation.vectors.lines.windows import cut
-from segflow.tiling import Grid, TileGrid
+from segflow.tiling import NODATA, Grid, TileGrid
 
 __all__ = ["Block", "LineTable", "trace_centrelines"]
 

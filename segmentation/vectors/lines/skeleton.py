@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from segflow.segmentation.vectors.components import NODATA
 from segflow.segmentation.vectors.lines.thinning import REACH, STEPS, Flat, thin
 from segflow.segmentation.vectors.lines.windows import Patch
-from segflow.tiling import Window
+from segflow.tiling import NODATA, Window
 
 DISC = 1.5  # radius of the disc whose centre of mass is taken, over the half width
 LARGEST_SHIFT = 1.0  # px; thinning leaves a line of even width half a pixel off, noise a little more

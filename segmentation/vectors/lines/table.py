@@ -7,13 +7,12 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from segflow.segmentation.vectors.components import NODATA
 from segflow.segmentation.vectors.geodesy import Ground, world
 from segflow.segmentation.vectors.lines.ends import AT_EDGE
 from segflow.segmentation.vectors.lines.network import PASSING, Floats, Ints, Network
 from segflow.segmentation.vectors.lines.skeleton import Skeleton
 from segflow.segmentation.vectors.ragged import ends_of
-from segflow.tiling import Grid
+from segflow.tiling import NODATA, Grid
 
 ROUGH = (
     0.45  # px; by so much twice the distance to the nearest pixel beside a line exceeds its width, in all directions

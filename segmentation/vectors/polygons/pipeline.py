@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from segflow.errors import SettingsError
 from segflow.segmentation.vectors.blocks import Block
-from segflow.segmentation.vectors.components import NODATA
 from segflow.segmentation.vectors.geodesy import Ground
 from segflow.segmentation.vectors.polygons.arcs import Shaping
 from segflow.segmentation.vectors.polygons.conflict_rounds import search_band, settle
@@ -28,7 +27,7 @@ from segflow.segmentation.vectors.polygons.tables import PolygonTable, build_tab
 from segflow.segmentation.vectors.polygons.tracing import TracedBlock, trace_block
 from segflow.segmentation.vectors.sieving.regions import AreaUnits, RegionJoiner, find_regions
 from segflow.segmentation.vectors.sieving.sieve import Moved, moved, sieve
-from segflow.tiling import Grid
+from segflow.tiling import NODATA, Grid
 
 __all__ = ["Block", "PolygonTable", "polygonise"]
 

@@ -16,14 +16,14 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from segflow.segmentation.vectors.components import NODATA, Statistics, join, mark
+from segflow.segmentation.vectors.components import Statistics, join, mark
 from segflow.segmentation.vectors.polygons.boundaries import DOWN, LEFT, RIGHT, UP, stretches
 from segflow.segmentation.vectors.polygons.chains import UNKNOWN, Chains, close_rings
 from segflow.segmentation.vectors.polygons.objects import StoredObjects, gather_rings, store_whole
 from segflow.segmentation.vectors.polygons.packed_corners import NODE, Store, pack, plain, unpack
 from segflow.segmentation.vectors.polygons.rings import StoredRings
 from segflow.segmentation.vectors.polygons.tracing import NO_PART, Rim, Rings, TracedBlock
-from segflow.tiling import Span, Window
+from segflow.tiling import NODATA, Span, Window
 
 _NONE = np.zeros(0, np.int64)
 

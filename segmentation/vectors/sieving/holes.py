@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from segflow.segmentation.vectors.components import NODATA, join
+from segflow.segmentation.vectors.components import join
+from segflow.tiling import NODATA
 
 if TYPE_CHECKING:
     from segflow.segmentation.vectors.sieving.sieve import Graph

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segflow.segmentation.vectors.components import NODATA, join
+from segflow.segmentation.vectors.components import join
 from segflow.segmentation.vectors.sieving.holes import fill_holes
 from segflow.segmentation.vectors.sieving.regions import RegionGraph, Regions, count_pairs
+from segflow.tiling import NODATA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

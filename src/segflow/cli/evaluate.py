@@ -65,6 +65,8 @@ def evaluate(
     tolerance: Tolerance = 2.0,
     buffer: Buffer = 3.0,
     seed: Seed = 0,
+    max_pixels: options.MaxPixels = None,
+    max_block: options.MaxBlock = None,
     out: OutFolder = None,
     as_json: options.Json = False,
 ) -> None:
@@ -87,6 +89,8 @@ def evaluate(
         tolerance=tolerance,
         buffer=buffer,
         seed=seed,
+        max_pixels=max_pixels,
+        max_block=max_block,
     )
     with watch() as progress:
         done = run_evaluation(map_, reference, settings, out, progress)
@@ -103,7 +107,14 @@ def evaluate(
 
 
 def sample(
-    map_: Map, *, points: Points = 500, seed: Seed = 0, out: PointsFile = None, as_json: options.Json = False
+    map_: Map,
+    *,
+    points: Points = 500,
+    seed: Seed = 0,
+    max_pixels: options.MaxPixels = None,
+    max_block: options.MaxBlock = None,
+    out: PointsFile = None,
+    as_json: options.Json = False,
 ) -> None:
     """Draw reference points at random within each class of a map, for somebody to fill in their true class.
 
@@ -112,9 +123,11 @@ def sample(
     """
     from segflow.cli.console import watch
     from segflow.flows.evaluate.evaluation import run_sample
+    from segflow.flows.evaluate.reference import EvaluateSettings
 
     with watch() as progress:
-        path, drawn = run_sample(map_, points, out, seed, progress)
+        drawing = EvaluateSettings(max_pixels=max_pixels, max_block=max_block)
+        path, drawn = run_sample(map_, points, out, seed, progress, drawing)
     if as_json:
         typer.echo(json.dumps({"points": dict(drawn), "file": str(path)}, indent=2, ensure_ascii=False))
         return

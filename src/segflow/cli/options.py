@@ -143,6 +143,17 @@ AllowRemote = Annotated[bool | None, _option("--allow-remote", help="Let scenes 
 Sidecars = Annotated[
     bool | None, _option("--sidecars", help="Trust .ovr, .msk and .aux.xml files beside the scene.", panel="Trust")
 ]
+MaxPixels = Annotated[
+    int | None,
+    _option("--max-pixels", help="Refuse scenes with more pixels. [default: 100,000,000,000]", panel="Trust"),
+]
+MaxBands = Annotated[
+    int | None, _option("--max-bands", help="Refuse scenes with more bands. [default: 512]", panel="Trust")
+]
+MaxBlock = Annotated[
+    int | None,
+    _option("--max-block", help="Refuse scenes with larger blocks once decoded [MiB]. [default: 256]", panel="Trust"),
+]
 OnTileError = Annotated[
     str | None,
     _option(

@@ -79,6 +79,8 @@ def vectorize(  # one parameter per option
     min_length: Length = None,
     append: Append = None,
     overwrite: Overwrite = None,
+    max_pixels: options.MaxPixels = None,
+    max_block: options.MaxBlock = None,
     workers: Workers = None,
     config: options.Config = None,
     as_json: options.Json = False,

@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 from shapely.geometry import box
 
 from segflow.errors import SceneError
-from segflow.io.labels.rasters import burn_labels, read_label_raster, same_grid
+from segflow.io.labels.rasters import Labels, open_label_raster, read_label_polygons, same_grid
 from segflow.io.scene.scenes import describe_scene
 from segflow.tiling import Grid
 
@@ -36,6 +36,11 @@ def write_raster(path: Path, pixels: np.ndarray, grid: Grid = GRID, nodata: floa
     return path
 
 
+def burn(path: Path, grid: Grid, *, field: str, values: dict[str, int], background: int = 0) -> Labels:
+    found = read_label_polygons(str(path), grid, field=field, values=values, names={}, background=background)
+    return found.read(grid.window)
+
+
 def some_labels() -> np.ndarray:
     labels = np.random.default_rng(0).integers(0, 3, GRID.shape).astype(np.uint8)
     labels[0] = 255
@@ -46,14 +51,14 @@ def test_a_raster_comes_back_with_255_where_it_holds_nothing(tmp_path: Path) -> 
     labels = some_labels()
     path = write_raster(tmp_path / "l.tif", labels[None])
 
-    assert np.array_equal(read_label_raster(path, GRID, [0, 1, 2]), labels)
+    assert np.array_equal(open_label_raster(path, GRID, [0, 1, 2]).read(GRID.window), labels)
 
 
 def test_wider_types_and_other_nodata_values(tmp_path: Path) -> None:
     labels = some_labels()
     path = write_raster(tmp_path / "l.tif", np.where(labels == 255, -1, labels).astype(np.int16)[None], nodata=-1)
 
-    assert np.array_equal(read_label_raster(path, GRID, [0, 1, 2]), labels)
+    assert np.array_equal(open_label_raster(path, GRID, [0, 1, 2]).read(GRID.window), labels)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +75,7 @@ def test_a_raster_on_another_grid_is_refused(tmp_path: Path, other: Grid) -> Non
     path = write_raster(tmp_path / "l.tif", np.zeros((1, *other.shape), np.uint8), other)
 
     with pytest.raises(SceneError, match="another grid"):
-        read_label_raster(path, GRID, [0, 1])
+        open_label_raster(path, GRID, [0, 1]).read(GRID.window)
 
 
 def test_grids_that_differ_by_rounding_are_the_same() -> None:
@@ -83,13 +88,13 @@ def test_grids_that_differ_by_rounding_are_the_same() -> None:
 def test_values_that_are_no_class_are_named(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "l.tif", some_labels()[None])
     with pytest.raises(SceneError, match=r"hold 2 \([\d,]+ px\), but the classes are 0, 1"):
-        read_label_raster(path, GRID, [0, 1])
+        open_label_raster(path, GRID, [0, 1]).read(GRID.window)
 
 
 def test_a_raster_with_several_bands_is_refused(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "l.tif", np.zeros((3, *GRID.shape), np.uint8))
     with pytest.raises(SceneError, match="3 bands, but need one"):
-        read_label_raster(path, GRID, [0])
+        open_label_raster(path, GRID, [0]).read(GRID.window)
 
 
 def write_polygons(path: Path, crs: str = "EPSG:32720", shift: float = 0) -> Path:
@@ -111,14 +116,14 @@ def expected_polygons(background: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("suffix", [".shp", ".gpkg"])
 def test_polygons_of_any_crs_land_on_their_pixels(tmp_path: Path, crs: str, suffix: str) -> None:
     path = write_polygons(tmp_path / f"p{suffix}", crs)
-    found = burn_labels(path, GRID, field="class", values={"wood": 1, "lake": 2})
+    found = burn(path, GRID, field="class", values={"wood": 1, "lake": 2})
 
     assert np.array_equal(found, expected_polygons())
 
 
 def test_the_background_may_be_ignored(tmp_path: Path) -> None:
     path = write_polygons(tmp_path / "p.gpkg")
-    found = burn_labels(path, GRID, field="class", values={"wood": 1, "lake": 2}, background=255)
+    found = burn(path, GRID, field="class", values={"wood": 1, "lake": 2}, background=255)
 
     assert np.array_equal(found, expected_polygons(255))
 
@@ -129,13 +134,13 @@ def test_a_scene_between_the_polygons_is_all_background(tmp_path: Path) -> None:
     far = frame.set_geometry(frame.translate(-20_000))
     geopandas.GeoDataFrame(geopandas.pd.concat([frame.set_geometry(frame.translate(20_000)), far])).to_file(path)
 
-    assert not burn_labels(path, GRID, field="class", values={"wood": 1, "lake": 2}).any()
+    assert not burn(path, GRID, field="class", values={"wood": 1, "lake": 2}).any()
 
 
 def test_polygons_elsewhere_are_refused(tmp_path: Path) -> None:
     path = write_polygons(tmp_path / "p.gpkg", shift=50_000)
     with pytest.raises(SceneError, match="miss the scene"):
-        burn_labels(path, GRID, field="class", values={"wood": 1, "lake": 2})
+        burn(path, GRID, field="class", values={"wood": 1, "lake": 2})
 
 
 @pytest.mark.parametrize(
@@ -148,22 +153,22 @@ def test_polygons_elsewhere_are_refused(tmp_path: Path) -> None:
 def test_classes_that_are_not_known_are_refused(tmp_path: Path, field: str, values: dict[str, int], says: str) -> None:
     path = write_polygons(tmp_path / "p.gpkg")
     with pytest.raises(SceneError, match=says):
-        burn_labels(path, GRID, field=field, values=values)
+        burn(path, GRID, field=field, values=values)
 
 
 def test_polygons_need_a_crs_a_file_and_a_placed_scene(tmp_path: Path) -> None:
     path = write_polygons(tmp_path / "p.shp")
     path.with_suffix(".prj").unlink()
     with pytest.raises(SceneError, match="have no CRS"):
-        burn_labels(path, GRID, field="class", values={"wood": 1, "lake": 2})
+        burn(path, GRID, field="class", values={"wood": 1, "lake": 2})
     with pytest.raises(SceneError, match="do not exist"):
-        burn_labels(tmp_path / "none.shp", GRID, field="class", values={})
+        burn(tmp_path / "none.shp", GRID, field="class", values={})
     (tmp_path / "text.shp").write_text("not a shapefile")
     with pytest.raises(SceneError, match="cannot be read"):
-        burn_labels(tmp_path / "text.shp", GRID, field="class", values={})
+        burn(tmp_path / "text.shp", GRID, field="class", values={})
     unplaced = Grid(height=40, width=50, transform=GRID.transform, crs=None)
     with pytest.raises(SceneError, match="has no CRS"):
-        burn_labels(path, unplaced, field="class", values={})
+        burn(path, unplaced, field="class", values={})
 
 
 def test_real_polygons_equal_the_real_rasters(shared_data: Path) -> None:
@@ -171,7 +176,7 @@ def test_real_polygons_equal_the_real_rasters(shared_data: Path) -> None:
     folder = shared_data / "forest-amazon"
     for name in ("Amazon_1110_25", "Amazon_970_1", "Amazon_404_52"):
         grid = describe_scene(folder / "images" / f"{name}.tif").grid
-        raster = read_label_raster(folder / "labels" / f"{name}.tif", grid, [0, 1])
-        burnt = burn_labels(folder / "labels_shp" / "forest.shp", grid, field="class", values={"forest": 1})
+        raster = open_label_raster(folder / "labels" / f"{name}.tif", grid, [0, 1]).read(grid.window)
+        burnt = burn(folder / "labels_shp" / "forest.shp", grid, field="class", values={"forest": 1})
 
         assert np.array_equal(raster, burnt)

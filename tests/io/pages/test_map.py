@@ -21,7 +21,7 @@ from segflow.io.pages.map import ClassShare, ReportContent, ReportFile, ReportSe
 from segflow.io.pages.quicklook import class_picture, picture_bands, png_uri, scene_picture
 from segflow.io.raster.cogs import write_cog
 from segflow.io.raster.sidecars import LegendEntry
-from segflow.io.scene.scenes import describe_scene
+from segflow.io.scene.scenes import LOCAL, describe_scene
 from segflow.tiling import Grid
 from tests.scenes import noise_scene, write_scene
 
@@ -218,7 +218,7 @@ def test_every_nth_pixel_is_the_scenes(tmp_path, monkeypatch):
     monkeypatch.setattr(quicklook, "_WINDOW", (37, 53))
     pixels = np.random.default_rng(0).integers(1, 255, (3, 200, 310), np.uint8)
     info = describe_scene(write_scene(tmp_path / "s.tif", pixels))
-    found, valid = quicklook._every_nth(info, sidecars=False, side=50)
+    found, valid = quicklook._every_nth(info, LOCAL, 50)
 
     np.testing.assert_array_equal(found, pixels[:, ::7, ::7])
     assert valid.all()

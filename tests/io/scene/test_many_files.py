@@ -25,7 +25,7 @@ from segflow.io.inputs.band_files import BandChoice
 from segflow.io.inputs.kinds import describe_input
 from segflow.io.pages.quicklook import scene_picture
 from segflow.io.scene.identity import input_identity
-from segflow.io.scene.scenes import describe_scene, open_scene
+from segflow.io.scene.scenes import Access, describe_scene, open_scene
 from segflow.tiling import Span, Window
 from tests.scenes import NORTH_UP, write_pixelwise_model, write_scene
 
@@ -600,7 +600,7 @@ def test_a_local_item_leads_to_the_network_only_when_that_is_allowed(tmp_path):
     item["assets"]["B4"]["href"] = "file:///etc/passwd"
     path.write_text(json.dumps(item))
     with pytest.raises(SceneError, match="is not a plain path"):
-        describe_input(path, RGB, remote=True)
+        describe_input(path, RGB, Access(remote=True))
 
 
 def test_many_files_are_resampled_as_one(parts):

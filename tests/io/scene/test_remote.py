@@ -19,7 +19,7 @@ from segflow.flows.run.segment import segment_scene
 from segflow.flows.run.verify import verify_products
 from segflow.io.inputs.band_files import BandChoice
 from segflow.io.inputs.kinds import describe_input
-from segflow.io.scene.scenes import describe_scene, open_scene
+from segflow.io.scene.scenes import Access, describe_scene, open_scene
 from segflow.tiling import Span, Window
 from tests.io.scene.test_many_files import write_item, write_parts
 from tests.scenes import write_pixelwise_model, write_scene
@@ -118,7 +118,7 @@ def bright(tmp_path_factory):
 def test_a_window_of_a_cog_takes_few_requests_and_few_bytes(server, cog):
     handler, address, folder = server
     (folder / "scene.tif").write_bytes(cog)
-    with open_scene(f"{address}/scene.tif", (1, 2, 3), remote=True) as scene:
+    with open_scene(f"{address}/scene.tif", (1, 2, 3), Access(remote=True)) as scene:
         opened = len(handler.log)
         pixels, valid = scene.read_window(Window(Span(256, 512), Span(0, 256)))
 
@@ -133,7 +133,7 @@ def test_a_window_of_a_cog_takes_few_requests_and_few_bytes(server, cog):
 def test_a_server_that_fails_under_way_is_an_error_in_bounded_time(server, cog, fails):
     handler, address, folder = server
     (folder / "scene.tif").write_bytes(cog)
-    with open_scene(f"{address}/scene.tif", (1, 2, 3), remote=True) as scene:
+    with open_scene(f"{address}/scene.tif", (1, 2, 3), Access(remote=True)) as scene:
         handler.fails.append(fails)
         started = time.monotonic()
         with pytest.raises(SceneError) as caught:
@@ -149,7 +149,7 @@ def test_a_server_that_fails_under_way_is_an_error_in_bounded_time(server, cog, 
 def test_a_cut_answer_never_becomes_pixels(server, compress):
     handler, address, folder = server
     write_scene(folder / "scene.tif", PIXELS, compress=compress)
-    with open_scene(f"{address}/scene.tif", (1, 2, 3), remote=True) as scene:
+    with open_scene(f"{address}/scene.tif", (1, 2, 3), Access(remote=True)) as scene:
         handler.fails.append("is cut")
         for row in range(256, 1024, 256):
             with pytest.raises(SceneError, match="failed"):
@@ -161,7 +161,7 @@ def test_a_server_without_ranges_is_told_at_once(server, cog):
     (folder / "scene.tif").write_bytes(cog)
     handler.fails.append("whole")
     with pytest.raises(SceneError, match=r"opening failed .*gives no byte ranges"):
-        describe_scene(f"{address}/scene.tif", remote=True)
+        describe_scene(f"{address}/scene.tif", Access(remote=True))
 
 
 def test_a_remote_scene_runs_resumes_and_is_verified(server, cog, bright, tmp_path):
@@ -194,15 +194,15 @@ def test_a_remote_item_and_remote_parts_are_scenes_too(server):
     write_item(folder / "scene")
     choice = BandChoice(wanted=("red", "green", "blue"))
     local = describe_input(folder / "scene" / "item.json", choice)
-    remote = describe_input(f"{address}/scene/item.json", choice, remote=True)
+    remote = describe_input(f"{address}/scene/item.json", choice, Access(remote=True))
     found = []
     for info, allowed in ((local, False), (remote, True)):
-        with open_scene(info, (3, 1), remote=allowed) as scene:
+        with open_scene(info, (3, 1), Access(remote=allowed)) as scene:
             found.append(scene.read_window(info.grid.window))
     assert all(map(np.array_equal, *found))
     paths, whole, _ = write_parts(folder)
-    mosaic = describe_input([f"{address}/{path.name}" for path in paths], choice, remote=True)
-    with open_scene(mosaic, (1, 2, 3), remote=True) as scene:
+    mosaic = describe_input([f"{address}/{path.name}" for path in paths], choice, Access(remote=True))
+    with open_scene(mosaic, (1, 2, 3), Access(remote=True)) as scene:
         assert np.array_equal(whole, scene.read_window(mosaic.grid.window)[0])
     for given in (f"{address}/scene/item.json", [f"{address}/{path.name}" for path in paths]):
         with pytest.raises(SceneError, match="--allow-remote"):
@@ -213,7 +213,7 @@ def test_a_remote_item_that_does_not_come_is_one_line(server):
     handler, address, folder = server
     choice = BandChoice(wanted=("red",))
     with pytest.raises(SceneError, match=r"none\.json cannot be read \(HTTP Error 404"):
-        describe_input(f"{address}/none.json", choice, remote=True)
+        describe_input(f"{address}/none.json", choice, Access(remote=True))
     (folder / "item.json").write_text(
         json.dumps(
             {
@@ -224,5 +224,5 @@ def test_a_remote_item_that_does_not_come_is_one_line(server):
         )
     )
     with pytest.raises(SceneError, match="is not a plain path"):
-        describe_input(f"{address}/item.json", choice, remote=True)
+        describe_input(f"{address}/item.json", choice, Access(remote=True))
     assert handler.log

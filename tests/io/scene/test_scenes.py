@@ -17,7 +17,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 
 from segflow.errors import SceneError, SceneMismatchError
-from segflow.io.scene.scenes import SceneLimits, describe_scene, open_scene, scene_identity
+from segflow.io.scene.scenes import LOCAL, Access, Limits, describe_scene, open_scene, scene_identity
 from segflow.tiling import Span, Window
 
 TRANSFORM = Affine(10, 0, 500_000, 0, -10, 5_000_000)
@@ -50,9 +50,9 @@ def write(path, data, *, mask=None, colours=None, descriptions=(), tags=None, **
     return path
 
 
-def read(path, window=None, bands=None, **options):
-    info = describe_scene(path, **options)
-    with open_scene(path, bands or tuple(band.number for band in info.bands), **options) as scene:
+def read(path, window=None, bands=None, access=LOCAL):
+    info = describe_scene(path, access)
+    with open_scene(path, bands or tuple(band.number for band in info.bands), access) as scene:
         return scene.read_window(window or info.grid.window)
 
 
@@ -317,7 +317,7 @@ def test_limits_hold_before_gdal_opens_the_file(tmp_path, limits, found):
     path.write_bytes(path.read_bytes()[:1000])  # GDAL would find no pixels
 
     with pytest.raises(SceneError, match=found):
-        describe_scene(path, limits=SceneLimits(**limits))
+        describe_scene(path, Access(limits=Limits(**limits)))
 
 
 @pytest.mark.parametrize("compress", ["deflate", "lzw", "zstd", "jpeg", "none"])
@@ -375,7 +375,7 @@ def test_a_remote_scene_is_read_only_when_allowed(server):
     with pytest.raises(SceneError, match="--allow-remote"):
         describe_scene(f"{address}/scene.tif")
     assert handler.requests == 0
-    assert np.array_equal(pixels(), read(f"{address}/scene.tif", remote=True)[0])
+    assert np.array_equal(pixels(), read(f"{address}/scene.tif", access=Access(remote=True))[0])
     assert handler.requests > 0
 
 
@@ -385,14 +385,14 @@ def test_a_remote_scene_is_known_by_address_size_and_date(server):
 
     with pytest.raises(SceneError, match="--allow-remote"):
         scene_identity(f"{address}/scene.tif")
-    first = scene_identity(f"{address}/scene.tif", remote=True)
-    assert first == scene_identity(f"/vsicurl/{address}/scene.tif", remote=True)
+    first = scene_identity(f"{address}/scene.tif", Access(remote=True))
+    assert first == scene_identity(f"/vsicurl/{address}/scene.tif", Access(remote=True))
     age(folder / "scene.tif")
-    assert first != scene_identity(f"{address}/scene.tif", remote=True)
+    assert first != scene_identity(f"{address}/scene.tif", Access(remote=True))
     with pytest.raises(SceneError, match="cannot be reached"):
-        scene_identity(f"{address}/none.tif", remote=True)
+        scene_identity(f"{address}/none.tif", Access(remote=True))
     with pytest.raises(SceneError, match="download it"):
-        scene_identity("gs://bucket/scene.tif", remote=True)
+        scene_identity("gs://bucket/scene.tif", Access(remote=True))
 
 
 def vrt_to(address):
@@ -410,7 +410,7 @@ def test_a_sidecar_never_reaches_the_network(tmp_path, server, name, sidecars):
 
     if sidecars:
         with pytest.raises(SceneError, match="has a sidecar"):
-            read(path, sidecars=True)
+            read(path, access=Access(sidecars=True))
     else:
         assert np.array_equal(pixels(1), read(path)[0])
     assert handler.requests == 0
@@ -421,7 +421,7 @@ def test_a_sidecar_changes_the_scene_only_when_asked_for(tmp_path):
     (tmp_path / "scene.tif.aux.xml").write_text("<PAMDataset><SRS>EPSG:3857</SRS></PAMDataset>")
 
     assert describe_scene(path).grid.crs is None
-    assert "Pseudo-Mercator" in describe_scene(path, sidecars=True).grid.crs
+    assert "Pseudo-Mercator" in describe_scene(path, Access(sidecars=True)).grid.crs
 
 
 def test_a_genuine_mask_file_counts_when_sidecars_are_asked_for(tmp_path):
@@ -432,7 +432,7 @@ def test_a_genuine_mask_file_counts_when_sidecars_are_asked_for(tmp_path):
         file.write_mask(mask)
 
     assert read(path)[1].all()
-    assert np.array_equal(mask != 0, read(path, sidecars=True)[1])
+    assert np.array_equal(mask != 0, read(path, access=Access(sidecars=True))[1])
 
 
 def test_identity_is_the_content_whatever_the_name(tmp_path, plain):
@@ -446,11 +446,11 @@ def test_identity_is_the_content_whatever_the_name(tmp_path, plain):
 
 def test_identity_with_sidecars_counts_them(tmp_path):
     path = write(tmp_path / "scene.tif", pixels(1))
-    alone = scene_identity(path, sidecars=True)
+    alone = scene_identity(path, Access(sidecars=True))
     (tmp_path / "scene.tfw").write_text("1\n0\n0\n-1\n0\n0\n")
 
     assert alone == scene_identity(path)
-    assert alone != scene_identity(path, sidecars=True)
+    assert alone != scene_identity(path, Access(sidecars=True))
 
 
 def test_the_identity_cache_follows_the_file(tmp_path, plain):

@@ -18,6 +18,7 @@ from segflow.flows.run.plan import plan_run
 from segflow.flows.run.result import RunResult
 from segflow.flows.run.segment import segment_scene
 from segflow.flows.run.verify import verify_products
+from segflow.io.scene.access import Access
 from segflow.io.scene.identity import scene_identity
 from segflow.io.storage.addresses import Address
 from segflow.io.storage.client import request
@@ -316,15 +317,15 @@ def test_scenes_on_the_store(inputs: tuple[Path, Path], on_disk: dict[str, bytes
         segment_scene(str(place), settings_for(out, model))
     segment_scene(str(place), settings_for(out, model, allow_remote=True))
     checked = verify_products(out / "scene", seams=2)
-    before = scene_identity(str(place), remote=True)
+    before = scene_identity(str(place), Access(remote=True))
     write_object(place, scene.read_bytes()[:-1] + b"\0")
 
     assert (checked.sound, checked.seam_windows, checked.differing) == (True, 2, 0)
     assert products(out).keys() == on_disk.keys()
-    assert scene_identity(str(place), remote=True) != before
-    assert scene_identity("/vsis3/" + place.path, remote=True) != before
+    assert scene_identity(str(place), Access(remote=True)) != before
+    assert scene_identity("/vsis3/" + place.path, Access(remote=True)) != before
     with pytest.raises(SceneError, match="does not exist"):
-        scene_identity(str(out / "none.tif"), remote=True)
+        scene_identity(str(out / "none.tif"), Access(remote=True))
 
 
 def test_a_store_that_is_not_there_is_one_line(inputs: tuple[Path, Path], port: int, tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""How scenes may be opened: the one place where the settings of a command become an `Access`."""
+
+from typing import Protocol
+
+from segflow.configs.run import RunSettings
+from segflow.configs.training import TrainSettings
+from segflow.io.scene.access import Access
+from segflow.io.scene.limits import MIB, Limits
+
+_USUAL = Limits()
+
+
+class RasterSettings(Protocol):
+    """The settings of a command that opens rasters of one band."""
+
+    @property
+    def max_pixels(self) -> int | None:
+        """Pixels that a raster may have at most; None: as usual."""
+
+    @property
+    def max_block(self) -> int | None:
+        """Size of one decoded block of it [MiB]; None: as usual."""
+
+
+def run_access(settings: RunSettings) -> Access:
+    """Give how a run opens its scenes."""
+    return Access(
+        sidecars=settings.sidecars, remote=settings.allow_remote, limits=_limits(settings, settings.max_bands)
+    )
+
+
+def training_access(settings: TrainSettings) -> Access:
+    """Give how a training opens its scenes and labels: local files without sidecars."""
+    return Access(limits=_limits(settings, settings.max_bands))
+
+
+def raster_access(settings: RasterSettings) -> Access:
+    """Give how class rasters and confidence rasters are opened: local files without sidecars."""
+    return Access(limits=_limits(settings))
+
+
+def _limits(settings: RasterSettings, bands: int | None = None) -> Limits:
+    block = settings.max_block
+    return Limits(
+        max_bands=_USUAL.max_bands if bands is None else bands,
+        max_block_bytes=_USUAL.max_block_bytes if block is None else block * MIB,
+        max_pixels=_USUAL.max_pixels if settings.max_pixels is None else settings.max_pixels,
+    )
