@@ -13,7 +13,7 @@ from segflow.flows.products.entries import CLASSES, CONFIDENCE
 from segflow.flows.products.places import SceneProducts, item_place
 from segflow.flows.run.item import read_item
 from segflow.io.labels.references import UNKNOWN, Values, open_classes
-from segflow.io.raster.classes import PALETTE, describe_classes
+from segflow.io.raster.classes import PALETTE, describe_classes, read_colours
 from segflow.io.raster.sidecars import LegendEntry
 from segflow.io.scene.access import LOCAL, Access
 from segflow.io.scene.scenes import SceneInfo, describe_scene

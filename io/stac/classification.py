@@ -12,8 +12,6 @@ from typing import Any
 from segflow.io.raster.sidecars import LegendEntry
 from segflow.io.raster.styles import Rgb
 
-NODATA = 255
-
 
 def class_objects(legend: Sequence[LegendEntry], *, nodata: bool = True) -> list[dict[str, Any]]:
     """Give the classes as the classification extension writes them, its names being plain words.
