@@ -49,20 +49,17 @@ def open_work(plan: RunPlan) -> Iterator[Work]:
 
     Tiles that the journal calls done but that do not read back from the canvas as they were
     written count as pending; so do all tiles when the tiling has changed, and damaged ones
-    when they may no longer be left empty.
+    when they may no longer be left empty. So do all where the canvas lacks a layer that a product needs.
     """
-    path, canvas = plan.work / "journal.jsonl", canvas_place(plan.settings, plan.key)
+    path, place = plan.work / "journal.jsonl", canvas_place(plan.settings, plan.key)
     header = {"key": plan.key, "core": plan.tiles.core, "margin": plan.tiles.margin, "tiles": len(plan.tiles)}
-    if not (Journal.matches(path, header) and canvas_exists(canvas)):
+    layout = _layout(plan)
+    canvas = open_canvas(place) if Journal.matches(path, header) and canvas_exists(place) else None
+    if canvas is None or canvas.layout != layout:
         _start_over(plan)
-        grid, spec = plan.scene.grid, plan.model.spec
-        classes = len(spec.classes) if plan.products.reads_probabilities else None
-        create_canvas(
-            canvas,
-            CanvasLayout(height=grid.height, width=grid.width, chunk=plan.tiles.core, classes=classes),
-        )
+        canvas = create_canvas(place, layout)
     with Journal.open(path, header) as journal:
-        work = Work(plan=plan, journal=journal, canvas=open_canvas(canvas))
+        work = Work(plan=plan, journal=journal, canvas=canvas)
         _strike_unsound(work)
         yield work
 
@@ -76,6 +73,14 @@ def clear_canvas(plan: RunPlan) -> None:
         If the store that it lies on does not answer.
     """
     remove_canvas(canvas_place(plan.settings, plan.key))
+
+
+def _layout(plan: RunPlan) -> CanvasLayout:
+    """Give the canvas that the products of a run need."""
+    classes = len(plan.model.spec.classes) if plan.products.reads_probabilities else None
+    return CanvasLayout(
+        height=plan.scene.grid.height, width=plan.scene.grid.width, chunk=plan.tiles.core, classes=classes
+    )
 
 
 def _start_over(plan: RunPlan) -> None:

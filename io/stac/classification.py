@@ -11,6 +11,7 @@ from typing import Any
 
 from segflow.io.raster.sidecars import LegendEntry
 from segflow.io.raster.styles import Rgb
+from segflow.tiling import NODATA
 
 
 def class_objects(legend: Sequence[LegendEntry], *, nodata: bool = True) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from segflow.flows.run.output_hold import hold_output
 from segflow.flows.run.plan import RunPlan, plan_run
 from segflow.flows.run.scene_state import keep_state
 from segflow.flows.run.segment import make_products
+from segflow.flows.run.store import open_work
 from segflow.flows.run.verify import verify_products
 from segflow.io.raster.sidecars import LegendEntry
 from tests.scenes import noise_scene, write_pixelwise_model
@@ -187,3 +188,13 @@ def test_further_products_are_true_to_the_others(tmp_path: Path) -> None:
     assert np.abs(read["uncertainty"] - 2 * (100 - read["confidence"])).max() <= 2  # whole per cents
     assert len(single) == sum(map(len, layers)) > 0
     assert sorted(single["area_m2"]) == sorted(area for layer in layers for area in layer["area_m2"])
+
+
+def test_work_without_a_layer_that_a_product_needs_is_begun_anew(tmp_path: Path) -> None:
+    """A run that was stopped before its products were more leaves a canvas that is of no use."""
+    layers = []
+    for further in ((), (UNCERTAINTY,)):
+        with open_work(plan_with(tmp_path, *further)) as work:
+            layers.append(sorted(work.canvas.layout.shapes))
+
+    assert layers == [["classes", "confidence"], ["classes", "confidence", "probabilities"]]

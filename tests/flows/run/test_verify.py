@@ -93,7 +93,7 @@ def test_a_plan_writes_nothing_and_says_what_a_run_does(tmp_path: Path) -> None:
     result = segment_scene(scene, settings)
     assert preview.plan.key == result.key
     assert preview.as_dict()["tiles"] == result.tiles == 9
-    assert set(preview.products) == {path.name for path in result.folder.iterdir()}
+    assert set(preview.as_dict()["products"]) == {path.name for path in result.folder.iterdir()}
     side = 256 + 2 * find_model(settings.model).spec.margin
     assert preview.as_dict()["work_over_scene"] == pytest.approx(9 * side * side / (700 * 650), abs=1e-3)
     assert json.loads(json.dumps(preview.as_dict(), default=str))["exact"] is True
