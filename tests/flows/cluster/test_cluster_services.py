@@ -27,7 +27,7 @@ from segflow.flows.run.segment import segment_scene
 from segflow.io.models.packages import model_digest
 from segflow.io.storage.certificates import write_certificates
 from tests.cluster_tasks import born_with, doze, hold, suspected, visible
-from tests.clusters import SEGFLOW, Service, scheduler, service, worker
+from tests.flows.cluster.services import SEGFLOW, Service, scheduler, service, worker
 from tests.scenes import noise_scene, write_pixelwise_model
 
 pytestmark = pytest.mark.cluster

@@ -32,7 +32,7 @@ from segflow.flows.run.segment import segment_scene
 from segflow.flows.run.store import open_work
 from segflow.flows.run.task_sizes import FEWEST
 from segflow.flows.run.tiles import TileJob, TilesDone, predict_tiles
-from tests.deadly_pixels import DEADLY
+from tests.flows.cluster.deadly_pixels import DEADLY
 from tests.scenes import noise_scene, write_pixelwise_model, write_scene
 
 CORE = 256  # px

@@ -47,7 +47,8 @@ def undisturbed(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return digests(out / "scene"), time.monotonic() - started
 
 
-@pytest.mark.parametrize("options", [(), pytest.param(("--workers", "2"), marks=pytest.mark.slow)])
+@pytest.mark.slow  # one kill stands in `make test`, below
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
 def test_killed_ten_times_gives_the_same_bytes(
     scene: Path, undisturbed: tuple[dict[str, str], float], tmp_path: Path, options: tuple[str, ...]
 ) -> None:

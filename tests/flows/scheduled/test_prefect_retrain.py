@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from segflow.flows.models.lookup import find_model
-from tests.prefect_server import PrefectServer
+from tests.flows.scheduled.prefect_server import PrefectServer
 from tests.retrain_scenes import BAD, GOOD, write_scenes
 
 pytestmark = pytest.mark.prefect
