@@ -347,6 +347,7 @@ def test_a_worker_process_that_dies_is_started_again(address: str, certs: str, p
     assert after in {child.pid for child in psutil.Process(plain.process.pid).children(recursive=True)}
 
 
+@pytest.mark.slow  # waits for a worker to lose its patience
 def test_workers_end_with_an_error_when_their_scheduler_is_gone(tmp_path: Path) -> None:
     """So that whoever watches them starts them again."""
     with service([*SEGFLOW, "scheduler", "--port", "0"], tmp_path, "brief") as brief:
