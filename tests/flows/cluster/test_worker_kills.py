@@ -247,7 +247,7 @@ def test_a_killed_worker_changes_nothing(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.slow
+@pytest.mark.release
 def test_ten_runs_with_killed_workers_give_the_same_products(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
