@@ -81,6 +81,7 @@ def read_journal(out: Path) -> tuple[set[int], dict[str, str]]:
 
 
 @pytest.mark.cluster
+@pytest.mark.slow  # five workers must die; test_tasks.py holds the law with tasks that are no tiles
 def test_a_tile_that_kills_workers_is_named_and_can_be_left_empty(
     deadly_scene: Path, model: Path, tmp_path: Path
 ) -> None:
