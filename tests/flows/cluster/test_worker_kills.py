@@ -233,6 +233,7 @@ def two_workers(scene: Path, model: Path, out: Path) -> list[str]:
 
 
 @pytest.mark.cluster
+@pytest.mark.slow  # `make test` kills a worker in the test above
 def test_a_killed_worker_changes_nothing(model: Path, tmp_path: Path) -> None:
     """`kill -9` of one of two workers when some tiles are done; the products are those of a run without workers."""
     scene = noise_scene(tmp_path / "scene.tif", (5 * CORE, 6 * CORE))
