@@ -1,9 +1,9 @@
 # One word per chore. A bare machine needs Python 3.11–3.14, make and the package registry.
 #
 #   make demo     install, write a demo scene, map it, score the map, say which files to open
-#   make test     install and run the tests that need no GPU, QGIS or half a minute
-#   make check    lint + types + test: what .ci/run runs
-#   make test-M   the tests marked M: slow, cluster, prefect, gpu, docker, qgis (needs Debian's python3-qgis)
+#   make test     install and run the tests that need no GPU, QGIS or patience, side by side on all processors
+#   make check    lint + types + test; .ci/run runs test-slow and test-qgis too
+#   make test-M   the tests marked M: slow, release, cluster, prefect, gpu, docker, qgis (CONTRIBUTING.md, "Tests")
 #   make bench    measure speed and memory on this machine: docs/benchmarks.md
 #   make bench-models   train FCNs and U-Nets briefly on the same data and compare them: docs/benchmarks.md
 #   make lock     resolve the dependencies again, keeping the versions in requirements.lock where they fit
@@ -22,15 +22,26 @@ ifdef PIP_CERT
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
-.PHONY: demo test test-qgis check lint types bench bench-models docs lock format install clean
+# Python keeps what it has compiled, even where the surroundings forbid it, as container images often do:
+# without that, each of the many processes that tests start takes 20 s longer to import torch.
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: demo test test-slow test-qgis check lint types bench bench-models docs lock format install clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
 demo: $(READY)
 	$(BIN)/segflow demo --out demo
 
+# Tests of one file run in one process, so that they share what a fixture of the file has built; files run side by
+# side, those of the most work first: the folders come in the order of their names, and flows is the heavy one.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
+
 test: $(READY)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(PARALLEL)
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -q $(PARALLEL) -m slow
 
 # The Python that QGIS is installed for; the virtual environment has another set of libraries.
 QGIS_PYTHON ?= /usr/bin/python3

@@ -3,7 +3,7 @@
     python bench/memory.py [--sides 10000 20000] [--scratch FOLDER]
 
 The network is one 1×1 convolution, so that what is measured is everything but activations.
-`make test-slow` holds 20,000 and 40,000 px to 1.5 GiB and 10 %.
+`make test-release` holds 20,000 and 40,000 px to 1.5 GiB and 10 %.
 """
 
 import json

@@ -1,13 +1,15 @@
 """Fixtures that every test may ask for."""
 
 import os
-from collections.abc import Iterator
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before anything imports torch: tests side by side share the processors
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, settings
-
-from tests.prefect_server import PrefectServer
 
 ROOT = Path(__file__).parent.parent
 
@@ -16,6 +18,13 @@ settings.register_profile(
     "segflow", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("segflow")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Give how many processes run tests side by side: one a processor that is ours, up to 8, each with 3 GiB."""
+    processors = len(os.sched_getaffinity(0))
+    return max(1, min(processors, psutil.virtual_memory().available // (3 * 2**30), 8))
 
 
 @pytest.fixture(scope="session")
@@ -31,12 +40,3 @@ def shared_data() -> Path:
     if not (folder / "forest-amazon").is_dir():
         pytest.skip(f"real data not found in {folder}: set SEGFLOW_SHARED_DATA to the folder that holds forest-amazon/")
     return folder
-
-
-@pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
-    """A Prefect server on loopback that all tests share."""
-    server = PrefectServer(tmp_path_factory.mktemp("prefect"))
-    server.start()
-    yield server
-    server.kill()

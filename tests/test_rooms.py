@@ -6,6 +6,7 @@ Imports are read from the sources, lazy ones and those for types too: a floor is
 import ast
 import itertools
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -116,9 +117,15 @@ def sources():
 MODULES = {name: path for path, name in sources()}
 
 
+@cache
+def parse(path):
+    """Give the syntax tree of a file, which many tests look at."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(path):
     """Give the full names of the modules that a file imports, wherever it does."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parse(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -195,7 +202,7 @@ def test_tiling_is_pure(path, name):
 def test_files_are_opened_only_in_io(path, name):
     assert floor_of(name) != "io"
     builtin, method = set(), set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parse(path)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             builtin |= {node.func.id} & {"open"}
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
@@ -208,4 +215,4 @@ def test_files_are_opened_only_in_io(path, name):
 @pytest.mark.parametrize(("path", "name"), named(sources()))
 def test_every_module_says_what_it_is(path, name):
     assert name
-    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert ast.get_docstring(parse(path))

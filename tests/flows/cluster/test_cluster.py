@@ -12,7 +12,7 @@ from distributed import LocalCluster
 
 from segflow.errors import ClusterError, SceneError
 from segflow.flows.cluster.opening import open_cluster
-from tests.clusters import results_of
+from tests.flows.cluster.services import results_of
 
 
 def square(common: int, task: int) -> tuple[int, int]:

@@ -15,10 +15,10 @@ import pytest
 from segflow.configs.run import RunSettings
 from segflow.flows.run.segment import segment_scene
 from segflow.io.storage.certificates import write_certificates
-from tests.clusters import SEGFLOW, scheduler, service, worker
+from tests.flows.cluster.services import SEGFLOW, scheduler, service, worker
 from tests.scenes import noise_scene, write_pixelwise_model
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]  # it waits for a link that is down
 
 CUT_SECONDS = 10.0
 HERE, THERE = "10.213.77.1", "10.213.77.2"

@@ -26,7 +26,7 @@ from segflow.flows.run.segment import segment_scene
 from segflow.io.models.packages import model_digest
 from segflow.io.storage.certificates import write_certificates
 from tests.cluster_tasks import born_with, doze, hold, suspected, visible
-from tests.clusters import SEGFLOW, Service, results_of, scheduler, service, worker
+from tests.flows.cluster.services import SEGFLOW, Service, results_of, scheduler, service, worker
 from tests.scenes import noise_scene, write_pixelwise_model
 
 pytestmark = pytest.mark.cluster
@@ -346,6 +346,7 @@ def test_a_worker_process_that_dies_is_started_again(address: str, certs: str, p
     assert after in {child.pid for child in psutil.Process(plain.process.pid).children(recursive=True)}
 
 
+@pytest.mark.slow  # waits for a worker to lose its patience
 def test_workers_end_with_an_error_when_their_scheduler_is_gone(tmp_path: Path) -> None:
     """So that whoever watches them starts them again."""
     with service([*SEGFLOW, "scheduler", "--port", "0"], tmp_path, "brief") as brief:

@@ -32,7 +32,7 @@ from segflow.flows.run.segment import segment_scene
 from segflow.flows.run.store import open_work
 from segflow.flows.run.task_sizes import FEWEST
 from segflow.flows.run.tiles import TileJob, TilesDone, predict_tiles
-from tests.deadly_pixels import DEADLY
+from tests.flows.cluster.deadly_pixels import DEADLY
 from tests.scenes import noise_scene, write_pixelwise_model, write_scene
 
 CORE = 256  # px
@@ -81,6 +81,7 @@ def read_journal(out: Path) -> tuple[set[int], dict[str, str]]:
 
 
 @pytest.mark.cluster
+@pytest.mark.slow  # five workers must die; test_tasks.py holds the law with tasks that are no tiles
 def test_a_tile_that_kills_workers_is_named_and_can_be_left_empty(
     deadly_scene: Path, model: Path, tmp_path: Path
 ) -> None:
@@ -232,6 +233,7 @@ def two_workers(scene: Path, model: Path, out: Path) -> list[str]:
 
 
 @pytest.mark.cluster
+@pytest.mark.slow  # `make test` kills a worker in the test above
 def test_a_killed_worker_changes_nothing(model: Path, tmp_path: Path) -> None:
     """`kill -9` of one of two workers when some tiles are done; the products are those of a run without workers."""
     scene = noise_scene(tmp_path / "scene.tif", (5 * CORE, 6 * CORE))
@@ -247,7 +249,7 @@ def test_a_killed_worker_changes_nothing(model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.slow
+@pytest.mark.release
 def test_ten_runs_with_killed_workers_give_the_same_products(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -250,6 +250,7 @@ def test_kept_out_scenes_that_were_all_learnt_from_promote_nothing(shelf_folder:
 # ---------------------------------------------------------------------------- kills
 
 
+@pytest.mark.slow  # `make test` kills a training in test_training_resume.py
 def test_a_killed_retraining_goes_on_to_the_same_model(tmp_path: Path) -> None:
     write_scenes(tmp_path, range(9))
     longer = ("epochs=6", "chips_per_epoch=64")

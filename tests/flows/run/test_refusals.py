@@ -173,7 +173,8 @@ def test_a_damaged_tile_stops_the_run_and_is_named(tmp_path: Path) -> None:
     """Or, by choice, is left empty and counted; a later run that may not leave it empty stops again."""
     scene = noise_scene(tmp_path / "scene.tif", (1200, 1200), compress="deflate")
     damage(scene)
-    settings = {"out": str(tmp_path / "maps"), "tile": 256}
+    model = str(write_pixelwise_model(tmp_path / "bright.safetensors"))
+    settings = {"out": str(tmp_path / "maps"), "tile": 256, "model": model}
     with pytest.raises(TileError, match=r"tile \d+ of .*scene\.tif"):
         segment_scene(scene, RunSettings(**settings))  # type: ignore[arg-type]
     result = segment_scene(scene, RunSettings(**settings, on_tile_error="nodata"))  # type: ignore[arg-type]
@@ -191,7 +192,9 @@ def test_damaged_tiles_exit_with_3(tmp_path: Path) -> None:
     """A script can tell a map with holes from a whole one."""
     scene = noise_scene(tmp_path / "scene.tif", (1200, 1200))
     damage(scene)
+    model = write_pixelwise_model(tmp_path / "bright.safetensors")
     command = [sys.executable, "-m", "segflow.cli", "run", str(scene), "--out", str(tmp_path / "maps"), "--tile", "256"]
+    command += ["--model", str(model)]
     failed = subprocess.run(command, capture_output=True, text=True, check=False)
     holed = subprocess.run([*command, "--on-tile-error", "nodata"], capture_output=True, text=True, check=False)
 

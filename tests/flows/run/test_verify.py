@@ -1,6 +1,7 @@
 """`segflow verify` and `segflow plan`: what they find, and that planning writes nothing."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,19 @@ from segflow.tiling import TileGrid
 from tests.scenes import noise_scene
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generated scene of nine tiles, and the products of the default model in `maps` beside it."""
+    folder = tmp_path_factory.mktemp("made")
+    scene = noise_scene(folder / "scene.tif", (700, 650))
+    segment_scene(scene, RunSettings(out=str(folder / "maps"), tile=256))
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Products of the default model on a generated scene of nine tiles."""
-    scene = noise_scene(tmp_path / "scene.tif", (700, 650))
-    return segment_scene(scene, RunSettings(out=str(tmp_path / "maps"), tile=256)).folder
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of the products to change; the scene lies beside it as well."""
+    return shutil.copytree(made, tmp_path / "copy") / "maps" / "scene"
 
 
 def test_sound_products_are_sound(folder: Path) -> None:

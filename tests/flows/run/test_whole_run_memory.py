@@ -36,7 +36,7 @@ def test_memory_does_not_grow_with_the_scene(tmp_path: Path) -> None:
     assert large.peak < 1.1 * small.peak
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_large_scenes_stay_below_a_gibibyte_and_a_half(tmp_path: Path) -> None:
     """20,000 × 20,000 px in 1.5 GiB; four times that in hardly more."""
     small, large = run_scene(tmp_path, 20_000), run_scene(tmp_path, 40_000)

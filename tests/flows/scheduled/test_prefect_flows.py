@@ -23,7 +23,7 @@ from segflow.cli.app import app
 from segflow.configs.deployments import load_deployments
 from segflow.flows.run.verify import verify_products
 from segflow.flows.scheduled.deploy import deploy
-from tests.prefect_server import SECONDS, PrefectServer, start_process, stop_process, wait_for
+from tests.flows.scheduled.prefect_server import SECONDS, PrefectServer, start_process, stop_process, wait_for
 from tests.scenes import noise_scene, write_pixelwise_model
 
 pytestmark = pytest.mark.prefect

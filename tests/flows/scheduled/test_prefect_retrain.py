@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from segflow.flows.models.lookup import find_model
-from tests.prefect_server import PrefectServer
+from tests.flows.scheduled.prefect_server import PrefectServer
 from tests.retrain_scenes import BAD, GOOD, write_scenes
 
-pytestmark = pytest.mark.prefect
+pytestmark = [pytest.mark.prefect, pytest.mark.slow]  # `make test` runs test_prefect_flows.py
 
 # One process for all runs, because importing torch takes longest. A folder lies where the first training's page is
 # written, so its first try fails when all is learnt; who would try again clears it away first.

@@ -253,6 +253,7 @@ def test_labels_elsewhere_are_refused_with_both_places(scenes: Path) -> None:
         plan_split(settings(scenes, "labels=labels.shp"))
 
 
+@pytest.mark.slow  # reads all scenes twice
 def test_the_forest_polygons_are_the_forest_rasters(shared_data: Path) -> None:
     """All 30 scenes: 7,864,320 pixels, none of them different."""
     data = f"data={shared_data / 'forest-amazon'}"

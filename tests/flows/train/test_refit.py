@@ -101,6 +101,7 @@ def test_it_differs_from_the_one_that_chose_and_keeps_its_validation_scores(
     assert pixels[1] > pixels[0]
 
 
+@pytest.mark.slow  # `make test` kills a training in test_training_resume.py
 def test_one_killed_in_its_refit_resumes_to_the_same_bytes(
     settings: Callable[..., TrainSettings], tmp_path: Path
 ) -> None:

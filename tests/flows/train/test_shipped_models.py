@@ -114,7 +114,7 @@ def test_the_split_was_made_by_names_alone(name: str, shared_data: Path) -> None
     assert set(plan.names("training")) == set(names[12:])
 
 
-@BOTH
+@pytest.mark.parametrize("name", ["forest-amazon-s2", pytest.param("roads-aerial", marks=pytest.mark.slow)])
 def test_its_scores_on_unseen_scenes_can_be_reproduced(name: str, shared_data: Path) -> None:
     settings, model = settings_of(name, shared_data), find_model(name)
     network = restore_network(model.spec, read_model_file(model.path)[1])

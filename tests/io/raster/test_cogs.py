@@ -310,7 +310,7 @@ def test_killed_run_leaves_no_raster_and_the_next_run_cleans_up(tmp_path, mode):
     assert names(tmp_path) == ["map.tif"]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("mode", ["plain", "noise"])
 def test_memory_does_not_grow_with_the_raster(tmp_path, mode):
     peaks = {}

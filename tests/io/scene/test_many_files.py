@@ -2,8 +2,6 @@
 
 import json
 import pickle
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +13,9 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.enums import ColorInterp
+from typer.testing import CliRunner
 
+from segflow.cli.app import app
 from segflow.configs.run import RunSettings
 from segflow.errors import SceneError, SceneMismatchError, SettingsError
 from segflow.flows.run.plan import plan_run
@@ -172,12 +172,9 @@ def bright(tmp_path_factory):
 def test_a_mosaic_runs_as_the_one_file_it_stands_for(parts, bright, tmp_path):
     paths, whole, filled = parts
     one = write_scene(tmp_path / "one.tif", whole, mask=filled)
-    common = [sys.executable, "-m", "segflow.cli"]
     out = ["--out", str(tmp_path / "maps"), "--model", str(bright), "--name", "scene"]
-    done = subprocess.run(
-        [*common, "run", *map(str, paths), "--mosaic", *out], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(app, ["run", *map(str, paths), "--mosaic", *out])
+    assert done.exit_code == 0, done.stderr
     single = segment_scene(one, RunSettings(out=str(tmp_path / "single"), model=str(bright), name="scene")).folder
     folder = tmp_path / "maps" / "scene"
     for name in ("scene_classes.tif", "scene_confidence.tif"):
@@ -196,12 +193,13 @@ def test_a_mosaic_runs_as_the_one_file_it_stands_for(parts, bright, tmp_path):
 
 
 def test_a_mosaic_is_planned_by_the_command_line(parts, bright, tmp_path):
-    common = [sys.executable, "-m", "segflow.cli", "plan", *map(str, parts[0]), "--model", str(bright), "--json"]
+    common = ["plan", *map(str, parts[0]), "--model", str(bright), "--json"]
     common += ["--out", str(tmp_path / "maps"), "--name", "scene"]
-    refused = subprocess.run(common, capture_output=True, text=True, check=False)
-    planned = subprocess.run([*common, "--mosaic"], capture_output=True, text=True, check=True)
+    refused = CliRunner().invoke(app, common)
+    planned = CliRunner().invoke(app, [*common, "--mosaic"], catch_exceptions=False)
 
-    assert refused.returncode == 1
+    assert refused.exit_code == 1
+    assert planned.exit_code == 0
     assert "--mosaic" in refused.stderr
     assert (json.loads(planned.stdout)["height"], json.loads(planned.stdout)["width"]) == (90, 120)
     assert list(tmp_path.iterdir()) == []

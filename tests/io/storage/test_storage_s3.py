@@ -27,7 +27,7 @@ from segflow.io.work.canvas import NOT_WRITTEN, CanvasLayout, create_canvas, ope
 from segflow.io.work.canvas_places import canvas_exists, remove_canvas
 from segflow.io.work.leases import output_lease
 from segflow.tiling import Span, Window
-from tests.object_store import (
+from tests.io.storage.object_store import (
     contents,
     free_port,
     line_to,

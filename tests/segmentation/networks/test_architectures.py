@@ -9,7 +9,7 @@ from segflow.flows.models.architectures import architectures_text, describe_arch
 from segflow.segmentation.networks.geometry import KNOWN
 from segflow.segmentation.networks.registry import architectures, build_network
 from segflow.segmentation.probe import probe_network
-from tests.networks import NARROW
+from tests.segmentation.networks.narrow import NARROW
 
 # Narrow or not, the geometry is the same; the default of smp is another encoder than the narrow one.
 ARGUMENTS = {**NARROW, "smp": {}}

@@ -14,9 +14,9 @@ from segflow.segmentation.predict.engines import TorchEngine
 from segflow.segmentation.probe import _slim, guarantee_for, probe_network
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
 from segflow.tiling import TileGrid
-from tests.networks import NARROW, narrow_network
+from tests.segmentation.networks.narrow import NARROW, narrow_network
 
-HEAVY = {"fcn-resnet50", "fcn-resnet101"}  # half a minute each
+HEAVY = {"fcn-resnet50", "fcn-resnet101", "unet-resnet50", "unet-vgg16"}  # wide, whatever they are told
 NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in architectures()]
 
 

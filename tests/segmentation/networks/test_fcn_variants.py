@@ -7,7 +7,7 @@ from torch import nn
 from segflow.segmentation.networks.fcn_kitti import KittiFCN
 from segflow.segmentation.networks.registry import build_network
 from segflow.segmentation.probe import _linearised, _slim
-from tests.networks import narrow_network
+from tests.segmentation.networks.narrow import narrow_network
 
 
 def count(parameters) -> int:

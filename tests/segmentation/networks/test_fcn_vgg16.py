@@ -9,7 +9,7 @@ from segflow.segmentation.networks.bilinear import bilinear_kernel
 from segflow.segmentation.networks.fcn_vgg16 import FCN
 from segflow.segmentation.networks.registry import build_network
 from segflow.segmentation.probe import _linearised, _slim
-from tests.networks import narrow_network
+from tests.segmentation.networks.narrow import narrow_network
 
 NAMES = ("fcn32s-vgg16", "fcn16s-vgg16", "fcn8s-vgg16")
 

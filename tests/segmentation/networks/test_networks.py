@@ -10,7 +10,7 @@ from segflow.errors import ModelError
 from segflow.segmentation.networks.registry import architectures, build_network
 from segflow.segmentation.predict.weights import pack_weights, restore_network, round_kernels
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
-from tests.networks import NARROW, narrow_network
+from tests.segmentation.networks.narrow import NARROW, narrow_network
 
 Arrays = dict[str, np.ndarray]
 

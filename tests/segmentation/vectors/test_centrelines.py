@@ -14,7 +14,17 @@ from pyproj import Geod
 from shapely import LineString, affinity
 
 from segflow.segmentation.vectors.lines.centrelines import LineTable
-from tests.road_networks import Raster, RoadNetwork, grid_of, junctions, noisy, score, star, town, trace
+from tests.segmentation.vectors.road_networks import (
+    Raster,
+    RoadNetwork,
+    grid_of,
+    junctions,
+    noisy,
+    score,
+    star,
+    town,
+    trace,
+)
 
 NODATA = 255
 WIDTHS = [5, 6, 7, 8, 9]  # px

@@ -16,7 +16,7 @@ from segflow.errors import SettingsError
 from segflow.segmentation.vectors.lines.centrelines import find_skeletons, trace_centrelines
 from segflow.segmentation.vectors.lines.skeleton import Reach, Skeleton
 from segflow.segmentation.vectors.lines.thinning import REACH, thin
-from tests.road_networks import Raster, blocks_of, grid_of, noisy, same, town, trace
+from tests.segmentation.vectors.road_networks import Raster, blocks_of, grid_of, noisy, same, town, trace
 
 NODATA = 255
 
