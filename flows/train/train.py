@@ -10,6 +10,7 @@ import numpy as np
 
 from segflow.configs.training import TrainSettings
 from segflow.errors import TrainingError
+from segflow.flows.models.guarantees import describe_guarantee
 from segflow.flows.progress import Progress, Silence, stage
 from segflow.flows.train.epochs import TrainingWatch
 from segflow.flows.train.labelled import plan_split, read_samples
@@ -30,6 +31,7 @@ from segflow.segmentation.training.chips import Sample
 from segflow.segmentation.training.loop import Logs, train_network
 from segflow.segmentation.training.prediction import label_scene, labelled_crops, scene_pieces
 from segflow.segmentation.training.rounding import measure_bfloat16_changes
+from segflow.segmentation.training.tile_differences import measure_bounded
 
 Resume = bool | Literal["if-same"]
 
@@ -97,7 +99,11 @@ def train_model(settings: TrainSettings, progress: Progress | None = None, *, re
             settings, untrained, spec, [*training, *validation], progress, resume=goes_on, identity=identity
         )
     changes = measure_bfloat16_changes(final, spec, labelled_crops(validation, spec.stride))
-    spec = replace(spec, bfloat16_changes=round(changes, 6))
+    spec = measure_bounded(
+        replace(spec, bfloat16_changes=round(changes, 6)), final, labelled_crops(validation, spec.stride), "validation"
+    )
+    if spec.guarantee == "bounded":
+        progress.note(describe_guarantee(spec))
     test = read_samples(plan, "test", settings, dependency=reach)
     metrics["test"] = score_samples(final, test, spec)
     progress.note(f"test: {metrics['test']['summary']}")

@@ -7,7 +7,6 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from segflow.segmentation.scores.metrics import Counts, confusion
 from segflow.segmentation.spec import NODATA, BandSpec
 from segflow.segmentation.training.chips import Sample, normalise
 from segflow.tiling import Span, Tile, TileGrid, Window
@@ -68,25 +67,6 @@ def labelled_crops(samples: Sequence[Sample], stride: int) -> list[Sample]:
     """Give scenes that fit into one pass as they are, and of larger ones the tiles with labels."""
     crops = [_crop(sample, tile.core) for sample in samples for tile in _tiles(sample, stride, margin=0)]
     return [crop for crop in crops if np.any(crop.labels[crop.valid] != NODATA)]
-
-
-def scene_logits(network: nn.Module, sample: Sample, *, bands: Sequence[BandSpec], stride: int) -> Floats:
-    """Give the (classes, height, width) logits of a whole scene in one forward pass."""
-    network.eval()
-    height, width = sample.labels.shape
-    whole = TileGrid(height=height, width=width, core=stride, margin=0, stride=stride).whole()
-    return _tile_logits(network, sample, bands, whole)
-
-
-def count_samples(
-    network: nn.Module, samples: Sequence[Sample], *, bands: Sequence[BandSpec], classes: int, stride: int, margin: int
-) -> Counts:
-    """Count labelled pixels of scenes by true and predicted class: (classes, classes) int64 array."""
-    counts = np.zeros((classes, classes), np.int64)
-    for logits, piece in scene_pieces(network, samples, bands=bands, stride=stride, margin=margin):
-        predicted = np.where(piece.valid, logits.argmax(0).astype(np.uint8), np.uint8(NODATA))
-        counts += confusion(piece.labels, predicted, classes)
-    return counts
 
 
 def _tiles(sample: Sample, stride: int, margin: int) -> list[Tile]:
