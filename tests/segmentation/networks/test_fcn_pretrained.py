@@ -157,7 +157,7 @@ def test_weights_of_another_network_are_refused() -> None:
     network = UNet2015(1, 2, width=1 / 32)
     with pytest.raises(ModelError, match=r"no weight fits: the network's first is 'down.0.0.weight' of shape \(2, 1"):
         load_pretrained(network, {"dense.weight": torch.zeros(3)})
-    with pytest.raises(ModelError, match=r"no weight fits: .*, found nothing of that name among 32 weights"):
+    with pytest.raises(ModelError, match=r"no weight fits: the network's first is 'down.0.0.weight' of shape \(2, 1"):
         load_pretrained(network, vgg_classifier().state_dict())
     with pytest.raises(ModelError, match="not those of a VGG16"):
         load_pretrained(
