@@ -20,7 +20,7 @@ class ArchitectureInfo:
     parameters
         Number of weights, fixed ones too.
     stride, dependency, margin
-        Total downsampling, how far a prediction looks, and the margin that covers it [px]; measured.
+        Total downsampling, dependency of a prediction, and the margin that covers it [px]; measured.
     guarantee
         What tiles with that margin guarantee.
     presets

@@ -1,4 +1,4 @@
-"""Losses of logits against labels: single terms and weighted sums of them, blind to ignored pixels.
+"""Losses of logits against labels: single terms and weighted sums of them; pixels with the label 255 do not count.
 
 | term          | what it measures                                   | by          |
 |---------------|----------------------------------------------------|-------------|

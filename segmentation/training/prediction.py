@@ -1,4 +1,4 @@
-"""Logits of labelled scenes: a scene in one pass, a large one in tiles where it has labels."""
+"""Logits of labelled scenes: small ones in one pass, large ones in tiles, of which only labelled ones are predicted."""
 
 from collections.abc import Iterator, Sequence
 
@@ -85,7 +85,7 @@ def _crop(sample: Sample, window: Window) -> Sample:
 
 
 def _tile_logits(network: nn.Module, sample: Sample, bands: Sequence[BandSpec], tile: Tile) -> Floats:
-    """Predict what a tile reads, with pixels that are not valid where the scene has ended, and keep its core."""
+    """Predict the read of a tile, padded with invalid pixels beyond the scene, and give the logits of its core."""
     height, width = sample.labels.shape
     inside = tile.read.clip(Window(Span(0, height), Span(0, width)))
     read = _crop(sample, inside)

@@ -1,4 +1,4 @@
-"""Weights that were trained elsewhere: what fits is loaded by name, the rest is told.
+"""Weights that were trained elsewhere: those that fit are loaded by name, the others are reported.
 
 Names match after the prefix that fits best, so ``conv1.weight`` of a classifier becomes
 ``backbone.conv1.weight``. VGG16's dense layers become convolutions (`transplant`).
@@ -22,14 +22,14 @@ from segflow.segmentation.networks.published.transplant import rename_vgg
 
 State = Mapping[str, torch.Tensor] | Mapping[str, npt.NDArray[np.float32]]
 
-_COLOURS = 3  # bands that classifiers of photographs see
+_COLOURS = 3  # bands of the photographs that classifiers are trained on
 _COUNTER = "num_batches_tracked"  # of training, which prediction ignores
 _KERNELS = 4  # dimensions of the weights of a convolution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What became of the weights, by the network's own names.
+    """Which weights were loaded and which were not, by the network's own names.
 
     Attributes
     ----------

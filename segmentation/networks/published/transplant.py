@@ -1,6 +1,6 @@
 """VGG16's classifier inside an FCN: its dense layers, reshaped, slide over the image as convolutions.
 
-A dense layer that sees 512 × 7 × 7 features holds the same numbers as 7 × 7 kernels over 512 channels, in the
+A dense layer over 512 × 7 × 7 features holds the same numbers as 7 × 7 kernels over 512 channels, in the
 same order. For an image of 224 × 224 px the convolutions give its answer, at one position.
 
 References
