@@ -30,7 +30,7 @@ from segflow.flows.models.lookup import find_model
 from segflow.flows.train.labelled import plan_split, read_samples
 from segflow.flows.train.train import train_model
 from segflow.io.models.packages import read_model_file
-from segflow.segmentation.networks.registry import architectures, build_network
+from segflow.segmentation.networks.registry import ARCHITECTURES, build_network
 from segflow.segmentation.predict.engines import TorchEngine
 from segflow.segmentation.predict.weights import restore_network
 from segflow.segmentation.scores.boundary import MatchScores, count_matches
@@ -143,7 +143,7 @@ def score(path: Path, settings: TrainSettings, seconds: float) -> Result:
 def speed_table(repeats: int) -> list[str]:
     """Give the first table."""
     lines = [f"| network, full size | parameters | ms per {SIDE} × {SIDE} px | Mpx/s |", "|---|---:|---:|---:|"]
-    for name in architectures():
+    for name in ARCHITECTURES:
         if name in {"pixelwise", "smp"}:  # a linear classifier; a family whose members stand here by name
             continue
         count, spent = measure_speed(name, repeats)

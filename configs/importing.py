@@ -40,8 +40,8 @@ class ImportSettings:
     gsd, gsd_range
         Ground sampling distance of the training scenes, and the range that the model accepts [m];
         None: from 3/4 to 3/2 of it.
-    core
-        Side of a tile's core [px].
+    margin, core
+        How far tiles read past their core, and its side [px]; a margin of None covers the network's dependency.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -52,6 +52,7 @@ class ImportSettings:
     gsd_range: tuple[Positive, Positive] | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     dtype: str = "uint8"
+    margin: Annotated[int, Field(ge=0)] | None = None
     core: Annotated[int, Field(gt=0)] = 1024
     version: str = "1"
     licence: str = ""

@@ -33,6 +33,11 @@ def find_recipe(name: str) -> dict[str, Any]:
     return known[name]
 
 
+def find_presets(network: str) -> tuple[str, ...]:
+    """Give the names of the recipes that are called after a network and the side of their chips: NETWORK-CHIP."""
+    return tuple(name for name, settings in _recipes().items() if name == f"{network}-{settings.get('chip')}")
+
+
 def _recipes() -> dict[str, dict[str, Any]]:
     found = read_mapping(Path(str(files("segflow.configs"))) / _FILE)
     return {name.replace("_", "-"): dict(settings) for name, settings in found.items()}

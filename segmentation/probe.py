@@ -113,7 +113,7 @@ def guarantee_for(probe: Probe, margin: int | None = None) -> tuple[int, Guarant
 
 
 def measure_worst_difference(
-    network: nn.Module, inputs: torch.Tensor, *, stride: int, margin: int, core: int = 256
+    network: nn.Module, inputs: torch.Tensor, *, stride: int, margin: int, core: int = 256, temperature: float = 1.0
 ) -> float:
     """Give the largest difference of a class probability between tiles and the whole.
 
@@ -125,15 +125,17 @@ def measure_worst_difference(
         (1, bands, height, width) normalised pixels, with sides that are multiples of `stride`.
     stride, margin, core
         How the tiles lie [px].
+    temperature
+        What the logits are divided by before the softmax.
     """
     height, width = inputs.shape[-2:]
     reach = -(-margin // stride) * stride
     worst = 0.0
     with torch.inference_mode():
-        whole = network(inputs).softmax(1)
+        whole = (network(inputs) / temperature).softmax(1)
         for top, left in itertools.product(range(0, height, core), range(0, width, core)):
             y, x = max(0, top - reach), max(0, left - reach)
-            part = network(inputs[..., y : top + core + reach, x : left + core + reach]).softmax(1)
+            part = (network(inputs[..., y : top + core + reach, x : left + core + reach]) / temperature).softmax(1)
             part = part[..., top - y : top - y + core, left - x : left - x + core]
             difference = (part - whole[..., top : top + core, left : left + core]).abs().max()
             worst = max(worst, float(difference))

@@ -93,10 +93,10 @@ class ModelSpec:
         that tiles use [px]; measured by `segflow.segmentation.probe`.
     guarantee
         ``exact``: the margin covers the dependency; ``bounded``: it does not, and
-        `worst_difference` was measured; ``unbounded``: the dependency has no bound.
-    worst_difference
-        Largest difference of class probabilities between tiles and the whole scene,
-        measured when the model was packaged; 0 for exact models.
+        `worst_difference` says by how much; ``unbounded``: the dependency has no bound.
+    worst_difference, worst_difference_data
+        Largest difference of a class probability between tiles and a whole pass, measured when a
+        bounded model was packaged, and what it was measured on; None and empty where it was not measured.
     core
         Side of a tile's core that the model runs well with [px].
     bfloat16_changes
@@ -121,7 +121,8 @@ class ModelSpec:
     dependency: int | None
     margin: int
     guarantee: Guarantee
-    worst_difference: float = 0.0
+    worst_difference: float | None = None
+    worst_difference_data: str = ""
     core: int = 1024
     bfloat16_changes: float | None = None
     temperature: float = 1.0
@@ -179,6 +180,8 @@ class ModelSpec:
             fields["bands"] = tuple(BandSpec(**band) for band in fields["bands"])
             fields["classes"] = tuple(ClassSpec(**entry) for entry in fields["classes"])
             fields["gsd_range"] = tuple(fields["gsd_range"])
+            if not fields.get("worst_difference_data"):
+                fields["worst_difference"] = None  # files from before it was measured hold a 0
             return cls(**fields)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             if isinstance(error, ModelError):

@@ -1,12 +1,10 @@
-"""What networks there are: their size, how far they look and what tiles of them are worth."""
+"""The networks of the registry: their number of weights, how far they look, and what their tiles guarantee."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from segflow.errors import ModelError
-from segflow.segmentation.networks.geometry import KNOWN, count_parameters
-from segflow.segmentation.networks.presets import presets
-from segflow.segmentation.networks.registry import architectures
+from segflow.configs.recipes import find_presets
+from segflow.segmentation.networks.registry import ARCHITECTURES, count_parameters, find_architecture
 from segflow.segmentation.probe import guarantee_for
 from segflow.segmentation.spec import Guarantee
 
@@ -22,11 +20,11 @@ class ArchitectureInfo:
     parameters
         Number of weights, fixed ones too.
     stride, dependency, margin
-        Total downsampling, how far a prediction looks, and the margin that covers it [px]; measured.
+        Total downsampling, dependency of a prediction, and the margin that covers it [px]; measured.
     guarantee
-        What tiles with that margin promise.
+        What tiles with that margin guarantee.
     presets
-        Names that stand for it and a side of chips.
+        Recipes that are called after it and the side of their chips.
     """
 
     name: str
@@ -60,12 +58,7 @@ def describe_architectures(
     ModelError
         If a name is unknown.
     """
-    chosen = architectures() if names is None else tuple(names)
-    unknown = [name for name in chosen if name not in KNOWN]
-    if unknown:
-        msg = f"network {unknown[0]!r} is unknown: choose one of {', '.join(architectures())}"
-        raise ModelError(msg)
-    return [_describe(name, classes, in_channels) for name in chosen]
+    return [_describe(name, classes, in_channels) for name in (ARCHITECTURES if names is None else names)]
 
 
 def architectures_text(infos: Sequence[ArchitectureInfo]) -> str:
@@ -83,15 +76,15 @@ def architectures_text(infos: Sequence[ArchitectureInfo]) -> str:
 
 
 def _describe(name: str, classes: int, in_channels: int) -> ArchitectureInfo:
-    known = KNOWN[name]
-    margin, guarantee = guarantee_for(known.probe)
+    entry = find_architecture(name)
+    margin, guarantee = guarantee_for(entry.probe)
     return ArchitectureInfo(
         name=name,
-        about=known.about,
+        about=entry.about,
         parameters=count_parameters(name, {}, in_channels=in_channels, classes=classes),
-        stride=known.probe.stride,
-        dependency=known.probe.dependency,
+        stride=entry.stride,
+        dependency=entry.dependency,
         margin=margin,
         guarantee=guarantee,
-        presets=tuple(label for label, preset in presets().items() if preset.architecture == name),
+        presets=find_presets(name),
     )

@@ -7,14 +7,10 @@ Mitchell et al. 2019, "Model Cards for Model Reporting", section 4.
 
 from collections.abc import Iterable, Mapping
 
+from segflow.flows.models.guarantees import describe_guarantee
 from segflow.flows.models.lookup import ModelRef
 from segflow.segmentation.spec import ModelSpec
 
-_PROMISES = {
-    "exact": "the map does not depend on how the scene is tiled, bit for bit in float32 on a CPU",
-    "bounded": "tiles change a class probability by at most {worst:.3g}, measured when the model was packaged",
-    "unbounded": "the network looks at the whole of what it is given, so tiles leave traces: see `--blend`",
-}
 _SINGLE = ("pixel_accuracy", "mean_accuracy", "mean_iou", "frequency_weighted_iou", "expected_calibration_error")
 _BY_CLASS = ("iou", "f1", "precision", "recall", "boundary_f1")
 _UNSAID = "Not stated."
@@ -64,10 +60,9 @@ def _classes(spec: ModelSpec) -> list[str]:
 
 def _tiles(spec: ModelSpec) -> list[str]:
     reach = "without bound" if spec.dependency is None else f"{spec.dependency} px"
-    promise = _PROMISES[spec.guarantee].format(worst=spec.worst_difference)
     return [
         f"Stride {spec.stride} px, dependency {reach}, margin {spec.margin} px.",
-        f"Guarantee: {spec.guarantee}; {promise}.",
+        f"Guarantee: {describe_guarantee(spec)}.",
     ]
 
 

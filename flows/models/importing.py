@@ -17,6 +17,7 @@ from segflow.segmentation.predict.weights import load_weights, pack_weights
 from segflow.segmentation.probe import guarantee_for, probe_network
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
 from segflow.segmentation.training.decision import add_biases
+from segflow.segmentation.training.tile_differences import measure_bounded
 
 
 def import_model(
@@ -53,7 +54,7 @@ def import_model(
     _check_out(out, overwrite=overwrite)
     source = f"checkpoint {checkpoint}"
     found = unpack_checkpoint(read_checkpoint(checkpoint), source=str(checkpoint))
-    wanted = _wanted(found, spec, like, name)
+    wanted, margin = _wanted(found, spec, like, name)
     wanted = replace(wanted, name=out.stem) if like and not name else wanted
     network = build_network(
         wanted.architecture, wanted.arguments, in_channels=len(wanted.bands), classes=len(wanted.classes)
@@ -63,7 +64,7 @@ def import_model(
     if found.biases is not None:
         add_biases(network, found.biases)
     provenance = {**wanted.provenance, "checkpoint": checkpoint.name, "sha256": sha256_file(checkpoint)}
-    whole = replace(_measured(wanted, network), provenance=provenance)
+    whole = replace(_measured(wanted, network, margin), provenance=provenance)
     write_model_file(out, whole.to_json(), pack_weights(network))
     return find_model(str(out))
 
@@ -77,20 +78,20 @@ def _check_out(out: Path, *, overwrite: bool) -> None:
         raise OutputExistsError(msg)
 
 
-def _wanted(found: Checkpoint, spec: Path | None, like: str | None, name: str | None) -> ModelSpec:
-    """Give all that is known of the model before its network is measured."""
+def _wanted(found: Checkpoint, spec: Path | None, like: str | None, name: str | None) -> tuple[ModelSpec, int | None]:
+    """Give what is known of the model before its network is measured, and its margin; None: as exactness needs."""
     if found.spec is not None and spec is None and like is None:
         own = ModelSpec.from_json(found.spec)
-        return replace(own, name=name or own.name)
+        return replace(own, name=name or own.name), own.margin
     if (spec is None) == (like is None):
         msg = "importing needs one of --spec FILE.yaml, which describes the model, and --like MODEL, which it resembles"
         raise SettingsError(msg)
     if like is not None:
         model = find_model(like)
         provenance = {"segflow": __version__, "like": f"{model.spec.name} {model.spec.version}"}
-        return replace(_unmeasured(model.spec), name=name or model.spec.name, provenance=provenance)
+        return replace(_unmeasured(model.spec), name=name or model.spec.name, provenance=provenance), None
     settings = load_settings(ImportSettings, file=spec, options={"name": name})
-    return ModelSpec(
+    described = ModelSpec(
         name=settings.name,
         version=settings.version,
         architecture=settings.architecture,
@@ -109,6 +110,7 @@ def _wanted(found: Checkpoint, spec: Path | None, like: str | None, name: str | 
         licence=settings.licence,
         provenance={"segflow": __version__},
     )
+    return described, settings.margin
 
 
 def _unmeasured(spec: ModelSpec) -> ModelSpec:
@@ -131,8 +133,9 @@ def _unmeasured(spec: ModelSpec) -> ModelSpec:
     )
 
 
-def _measured(spec: ModelSpec, network: Network) -> ModelSpec:
-    """Give the spec with the stride, margin and guarantee of its network."""
+def _measured(spec: ModelSpec, network: Network, margin: int | None) -> ModelSpec:
+    """Give the spec with the stride, dependency, margin and guarantee of its network, and what that guarantee costs."""
     probe = probe_network(network, len(spec.bands))
-    margin, guarantee = guarantee_for(probe)
-    return replace(spec, stride=probe.stride, dependency=probe.dependency, margin=margin, guarantee=guarantee)
+    margin, guarantee = guarantee_for(probe, margin)
+    measured = replace(spec, stride=probe.stride, dependency=probe.dependency, margin=margin, guarantee=guarantee)
+    return measure_bounded(measured, network.eval())

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from segflow.errors import ModelError
+from segflow.flows.models.guarantees import describe_guarantee
 from segflow.io.models.packages import model_digest, read_model_spec
 from segflow.segmentation.spec import ModelSpec
 
@@ -80,7 +81,7 @@ def show_text(model: ModelRef) -> str:
         f"pixels        {spec.dtype}, {spec.gsd:g} m (accepts {spec.gsd_range[0]:g} to {spec.gsd_range[1]:g} m)",
         *(f"class {entry.value:<7} {entry.name} {entry.colour} → {entry.geometry}" for entry in spec.classes),
         f"tiles         stride {spec.stride} px, dependency {reach}, margin {spec.margin} px, core {spec.core} px",
-        f"guarantee     {spec.guarantee}",
+        f"guarantee     {describe_guarantee(spec)}",
         f"confidence    softmax(logits / {spec.temperature:g})",
         *(f"score         {name}: {_short(value)}" for name, value in spec.metrics.items()),
         f"data          {spec.data}",

@@ -88,7 +88,7 @@ def train_candidate(settings: RetrainSettings, progress: Progress | None = None)
 
 
 def clear_training(candidate: Candidate) -> None:
-    """Remove what a training would go on from; its log and its page stay.
+    """Remove the checkpoints of a training; its log and its page stay.
 
     Raises
     ------
@@ -127,13 +127,13 @@ def _key(chosen: TrainSettings, settings: RetrainSettings, content: Mapping[str,
 
 
 def _in_place(settings: TrainSettings, work: Path, key: str) -> TrainSettings:
-    """Give the settings of a training on the shelf, under a version that tells it from its brothers."""
+    """Give the settings of a training on the shelf, under a version that no other model on the shelf has."""
     version = f"{settings.version}+{key[:8]}"
     return replace(settings, out=str(work / _CANDIDATE), logs=str(work / _TRAINING), version=version)
 
 
 def _train(shelf: ModelShelf, settings: TrainSettings, progress: Progress) -> str:
-    """Train, or go on with a training that was stopped, put the model onto the shelf and give its name there."""
+    """Train, or resume a training that was stopped, put the model onto the shelf and give its name there."""
     return shelf.place(train_model(settings, progress, resume="if-same"))
 
 

@@ -1,7 +1,7 @@
-"""Scenes that stay kept out: what one model was tested on, no later one learns from, and the other way round.
+"""Scenes that stay kept out: test scenes of one model are never training scenes of a later one, and vice versa.
 
-Two models can be compared only on scenes that neither has learnt from. So a scene keeps the part that it served first,
-whatever scenes come after it; it is known by its pixels, not by its name.
+Two models can be compared only on scenes that neither was trained on. So a scene keeps the part that it served first,
+whatever scenes come after it; it is identified by its pixels, not by its name.
 """
 
 import hashlib

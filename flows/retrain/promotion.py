@@ -23,7 +23,7 @@ class Decision:
 
 
 def decide(comparison: Comparison, rule: PromotionRule) -> Decision:
-    """Say whether the new model is better: by the mean, surely so, and in no class much worse."""
+    """Decide whether the new model is better: in the mean, with an interval above 0, and in no class much worse."""
     scores = comparison.scores
     count, gain, interval = len(scores.scenes), scores.mean_iou.gain, scores.mean_iou.interval
     said = f"mean IoU {scores.mean_iou.first:.4f} → {scores.mean_iou.second:.4f} on {count} kept-out scenes"

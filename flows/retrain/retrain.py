@@ -1,6 +1,6 @@
 """New labels → train → compare with the model in use on kept-out scenes → put into use only if better → map.
 
-Each step writes a line into the shelf's ledger when it is done, so the same call goes on where another was stopped,
+Each step writes a line into the shelf's ledger when it is done, so the same call continues where another was stopped,
 and does nothing where the same labels, scenes and settings were trained on before.
 """
 
@@ -23,7 +23,7 @@ from segflow.io.models.shelf import ModelShelf
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrainResult:
-    """What came of a retraining.
+    """The result of a retraining.
 
     Attributes
     ----------
@@ -77,13 +77,13 @@ def retrain(settings: RetrainSettings, progress: Progress | None = None) -> Retr
     settings
         What to train, where models are kept, and what counts as better.
     progress
-        Who watches.
+        Where progress is reported.
 
     Raises
     ------
     SegflowError
         If the training cannot be done or compared, or the shelf is held by another process.
-        What was done is kept, and the same call goes on from there.
+        What was done is kept, and the same call continues from there.
     """
     candidate = train_candidate(settings, progress)
     return judge_candidate(settings, candidate, progress)
@@ -127,7 +127,7 @@ def judge_candidate(settings: RetrainSettings, candidate: Candidate, progress: P
 def _compare(
     shelf: ModelShelf, candidate: Candidate, rule: PromotionRule, progress: Progress
 ) -> tuple[Comparison | None, Decision]:
-    """Compare with the model in use, on scenes that it has not learnt from."""
+    """Compare with the model in use, on scenes that it was not trained on."""
     if shelf.in_use is None:
         return None, Decision(promoted=True, reason="no model was in use")
     if shelf.in_use == candidate.name:
@@ -141,7 +141,7 @@ def _compare(
 
 
 def _unseen(shelf: ModelShelf, candidate: Candidate, used: ModelRef, progress: Progress) -> SplitPlan:
-    """Give the plan without test scenes that the model in use has learnt from or was chosen by."""
+    """Give the plan without test scenes that were training or validation scenes of the model in use."""
     entries = shelf.entries()
     learnt = {
         scene["pixels"]
@@ -202,7 +202,7 @@ def map_with_current(
     settings
         What to do with each; `model` and `overwrite` are set here.
     progress
-        Who watches.
+        Where progress is reported.
     tell
         Hears of every scene when it is over.
 

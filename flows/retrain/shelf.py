@@ -1,4 +1,4 @@
-"""What a shelf of models holds, and the way back to the model before."""
+"""The state of a shelf of models, and the return to the model before."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,7 +75,7 @@ def put_into_use(folder: Path, model: str) -> ShelfState:
 
 
 def take_back(folder: Path) -> ShelfState:
-    """Put the model into use that was before the one in use; what was trained and compared stays known.
+    """Put the model into use that was before the one in use; trainings and comparisons stay in the ledger.
 
     Raises
     ------

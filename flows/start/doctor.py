@@ -17,7 +17,7 @@ from segflow import __version__
 from segflow.flows.models.lookup import shipped_models
 from segflow.segmentation.predict.devices import describe_devices
 
-PACKAGES = ("torch", "torchgeo", "rasterio", "pyogrio", "shapely", "zarr", "dask", "distributed", "prefect", "pystac")
+PACKAGES = ("torch", "torchgeo", "rasterio", "pyogrio", "shapely", "zarr", "dask", "distributed", "prefect")
 DRIVERS = ("GTiff", "COG", "GPKG")
 ANSWER_SECONDS = 3  # that a Prefect or Dask server may take
 

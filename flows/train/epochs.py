@@ -1,4 +1,4 @@
-"""What becomes of every step and epoch: a line, a log, and the best model so far as a file."""
+"""Observers of a training: they write its log, move its progress bar and keep the best model so far as a file."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ _STEPS = 10  # between two lines of the log
 
 
 class TrainingWatch:
-    """Hears of every step and epoch.
+    """Logs every step and epoch, and writes the best model so far.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class TrainingWatch:
         self._spec, self._log, self._progress, self._keep = spec, log, progress, keep
 
     def begin(self, epochs: int, steps: int, notes: Sequence[str]) -> None:
-        """Write the first line of a new log: what is trained, and what was noted on its labels."""
+        """Write the first line of a new log: the model, and notes on its labels."""
         self._log.write(
             "start",
             name=self._spec.name,
@@ -46,7 +46,7 @@ class TrainingWatch:
         )
 
     def resume(self, epoch: int) -> None:
-        """Take up the log where the checkpoint was written."""
+        """Cut the log and the progress back to the checkpoint that training resumes from."""
         self._log.rewind(epoch)
         self._progress.advance(epoch)
         self._progress.note(f"resumes after epoch {epoch}")
@@ -77,7 +77,7 @@ class TrainingWatch:
 
 
 class RefitWatch:
-    """Hears of the steps of a refit, which has no scenes to be scored on.
+    """Shows the steps of a refit, which has no validation scenes.
 
     Parameters
     ----------
@@ -91,16 +91,16 @@ class RefitWatch:
         self._progress, self._steps = progress, steps
 
     def resume(self, epoch: int) -> None:
-        """Take up the bar where the checkpoint was written."""
+        """Set the progress bar to the checkpoint that the refit resumes from."""
         self._progress.advance(epoch * self._steps)
         self._progress.note(f"refit: resumes after epoch {epoch}")
 
     def step(self, number: int, loss: float) -> None:  # noqa: ARG002  # an observer's
-        """Move the bar."""
+        """Advance the progress bar by a step."""
         self._progress.advance(1)
 
     def epoch(self, epoch: Epoch, network: Network) -> None:
-        """Hear of no epoch: nothing scores them."""
+        """Do nothing: a refit has no scores."""
 
 
 def _as_log(scores: Scores) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def find_scenes(settings: TrainSettings) -> dict[str, Path]:
 
 
 def open_labels(scene: Path, grid: Grid, settings: TrainSettings) -> SceneLabels | None:
-    """Give the labels of a scene, still to be burnt or read; None if it has none.
+    """Open the labels of a scene, without rasterising or reading them; None if it has none.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def find_labels(scene: Path, settings: TrainSettings) -> SceneLabels | None:
 
 
 def label_notes(found: Iterable[SceneLabels], settings: TrainSettings) -> tuple[str, ...]:
-    """Say what the entries of the class field mean, what was repaired, and what looks wrong, a line each."""
+    """Give notes on the labels: entries of the class field, repaired polygons and warnings, a line each."""
     polygons = [labels for labels in found if isinstance(labels, LabelPolygons)]
     names = {entry.value: entry.name for entry in settings.classes} | {IGNORE: "ignored"}
     mapping = {text: value for labels in polygons for text, value in labels.mapping.items()}

@@ -36,7 +36,7 @@ class SceneSurvey:
     repaired, dropped
         Invalid polygons that were repaired, and those that enclose nothing.
     notes
-        What looks wrong.
+        Warnings.
     """
 
     name: str
@@ -90,7 +90,7 @@ def sum_pixels(surveys: Sequence[SceneSurvey]) -> tuple[int, ...]:
 
 
 def warnings_of(surveys: Sequence[SceneSurvey], names: Mapping[int, str]) -> tuple[str, ...]:
-    """Give what a mapper should look at, a line each."""
+    """Give warnings for whoever draws the labels, a line each."""
     totals = {key: sum(getattr(s, key) for s in surveys) for key in ("repaired", "dropped", "overlaps", "outside")}
     says = {
         "repaired": "{:,} invalid polygons were repaired",

@@ -1,4 +1,4 @@
-"""Labelled scenes for training: read into memory part by part, so that what is tested is seen last."""
+"""Labelled scenes for training: read into memory part by part, so that test scenes are read last."""
 
 from pathlib import Path
 from typing import Literal
@@ -24,7 +24,7 @@ __all__ = ["SplitPlan", "plan_split", "read_samples"]
 Part = Literal["training", "validation", "test"]
 _LARGE = 4096 * 4096  # px; of larger scenes only the surroundings of the labels are kept in memory
 _ALIGNMENT = 512  # px; a multiple of every stride: a cut scene is seen by the network as the whole one
-_CONTEXT = 512  # px kept around labels where it is not known how far the network sees
+_CONTEXT = 512  # px kept around labels where the dependency is not known
 
 
 def read_samples(plan: SplitPlan, part: Part, settings: TrainSettings, *, dependency: int | None) -> list[Sample]:
@@ -39,7 +39,7 @@ def read_samples(plan: SplitPlan, part: Part, settings: TrainSettings, *, depend
     settings
         Bands, labels and classes.
     dependency
-        How far the network sees [px]; None: not known, or without bound.
+        The network's dependency [px]; None: not known, or without bound.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def _check_gsd(info: SceneInfo, settings: TrainSettings) -> None:
 def _labelled_window(
     info: SceneInfo, labels: SceneLabels | None, area: _Area, chip: int, dependency: int | None
 ) -> Window | None:
-    """Give the window to read: all of a scene, of a large one what the network sees from its labels."""
+    """Give the window to read: all of a scene; of a large one, its labels and the dependency around them."""
     whole = info.grid.window
     if whole.size <= _LARGE or labels is None:
         return whole

@@ -1,4 +1,4 @@
-"""How a training goes, read from its log while it is written: what `segflow monitor` shows."""
+"""The state of a training, read from its log while it is written: what `segflow monitor` shows."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ class EpochLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingState:
-    """A training as far as its log tells.
+    """The state of a training according to its log.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class TrainingState:
     epochs
         The epochs that are done.
     model
-        The file that was written at the end; None while training goes on.
+        The file that was written at the end; None during training.
     test
         Scores on the test scenes, once training has ended.
     silence
@@ -99,7 +99,7 @@ class TrainingState:
 
     @classmethod
     def of(cls, folder: Path, events: Sequence[Mapping[str, Any]], silence: float = 0.0) -> Self:
-        """Read the events of a log; unknown ones count for nothing."""
+        """Read the events of a log; unknown ones are ignored."""
         kinds: dict[str, list[Mapping[str, Any]]] = {"start": [], "step": [], "epoch": [], "end": []}
         for event in events:
             kinds.get(str(event.get("event")), []).append(event)
@@ -196,7 +196,7 @@ def find_log(place: Path) -> Path:
 
 
 def read_state(folder: Path) -> TrainingState:
-    """Give how the training with its log in `folder` goes; a log that is just being moved is an empty one."""
+    """Give the state of the training whose log lies in `folder`; a log that is just being moved counts as empty."""
     try:
         silence = max(0.0, time.time() - (folder / FILE).stat().st_mtime)
     except OSError:

@@ -30,14 +30,14 @@ _LOCAL = frozenset({"data", "out", "logs", "notes", "threads", "device", "start"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Beginning:
-    """A network to train.
+    """A network before its training.
 
     Attributes
     ----------
     network
         With random weights, or those of `start`.
     probe
-        How far it looks.
+        Its stride and dependency.
     start
         The model whose weights it has, or None.
     """
@@ -72,7 +72,7 @@ def begin_network(settings: TrainSettings, progress: Progress) -> Beginning:
 
 
 def _adopt(network: Network, start: ModelRef, classes: int, progress: Progress) -> None:
-    """Give a network the weights of a model, and say aloud which it could not have."""
+    """Load the weights of a model into a network, and report those that did not fit."""
     fresh = adopt_weights(network, read_model_file(start.path)[1], start.spec, classes=classes)
     progress.note(f"starts from the weights of {start.spec.name} {start.spec.version}")
     if fresh:
@@ -85,21 +85,21 @@ def _adopt(network: Network, start: ModelRef, classes: int, progress: Progress) 
 def describe_model(
     settings: TrainSettings, beginning: Beginning, training: Sequence[Sample], later: Sequence[Sample] = ()
 ) -> ModelSpec:
-    """Give the spec without scores: what fails here fails before the first step.
+    """Give the spec without scores; called before the first step, so that errors come early.
 
     Parameters
     ----------
     settings, beginning
-        What is to be trained.
+        The settings, and the network to be trained.
     training
-        Scenes that are learnt from, and that scale the bands.
+        Training scenes; they give the scaling of the bands.
     later
-        Scenes that a refit learns from besides.
+        Further scenes that a refit is trained on.
 
     Raises
     ------
     TrainingError
-        If the training scenes have several data types, or a class no pixel to be learnt from.
+        If the training scenes have several data types, or a class has no labelled pixel.
     ModelError
         If they have another data type than the scenes of the model to start from.
     """
@@ -130,7 +130,7 @@ def describe_model(
 
 
 def find_unseen(settings: TrainSettings, training: Sequence[Sample]) -> tuple[str, ...]:
-    """Give the names of classes without a pixel to be learnt from.
+    """Give the names of classes without a labelled pixel in the training scenes.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def find_unseen(settings: TrainSettings, training: Sequence[Sample]) -> tuple[st
 
 
 def identify(settings: TrainSettings, beginning: Beginning, samples: Sequence[Sample]) -> dict[str, object]:
-    """Give what decides the weights, as texts by name: settings, the model to start from, and the scenes."""
+    """Give all that determines the weights, as texts by name: settings, the model to start from, and the scenes."""
     told = {name: repr(value) for name, value in asdict(settings).items() if name not in FREE}
     seen = {f"scene {sample.name}": _checksum(sample) for sample in samples}
     start = {} if beginning.start is None else {"start": beginning.start.digest}
@@ -186,7 +186,7 @@ def _scale_bands(
 
 
 def _provenance(settings: TrainSettings, start: ModelRef | None, training: Sequence[Sample]) -> dict[str, object]:
-    """Give where the weights come from: all settings but local ones, what was learnt from, and the model before."""
+    """Give the provenance of the weights: all settings but local ones, labelled pixels, and the model to start from."""
     counts = count_labels(training, len(settings.classes))
     kept = {key: value for key, value in asdict(settings).items() if key not in _LOCAL}
     for key in ("labels", "weights"):

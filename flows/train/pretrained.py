@@ -1,4 +1,4 @@
-"""Weights to start from: a local file always, a name where there is a connection."""
+"""Weights to start from: a local file, or a name of torchvision's weights, which are downloaded."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ _CACHE = "segflow/weights"  # below the user's cache
 
 
 def start_from(network: Network, weights: str, *, patience: float = PATIENCE) -> Loaded:
-    """Give a network the weights that fit it, and tell which did.
+    """Load the weights that fit into a network, and report which did.
 
     Parameters
     ----------

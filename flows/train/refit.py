@@ -1,8 +1,8 @@
-"""A second training, on all scenes but the test's, when the first has chosen its length.
+"""A second training on training and validation scenes together, for the number of epochs that the first chose.
 
-Where labelled scenes are few, those that only choose the best epoch are missed among those to learn
-from. So the length is chosen by them, and then a network learns from them too: as many epochs under
-the same schedule, from the same first weights.
+Where labelled scenes are few, the validation scenes are missed in training. So they choose the number
+of epochs first; then a network is trained on them too, from the same initial weights, under the same
+schedule and for that number of epochs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,24 +31,24 @@ def refit_model(
     identity: Mapping[str, object],
     resume: bool,
 ) -> Network:
-    """Train anew on training and validation scenes, with checkpoints in a folder of its own.
+    """Train from the start on training and validation scenes, with checkpoints in a folder of its own.
 
     Parameters
     ----------
     settings
-        Those of the training that has chosen the number of epochs and the biases.
+        Those of the first training, which has chosen the number of epochs and the biases.
     network
-        What that training started from; its weights change.
+        The network with the initial weights of that training; its weights change.
     spec
         The model's spec.
     samples
         The scenes.
     progress
-        Who watches.
+        Where progress is reported.
     identity
         Settings and data, JSON values: what must not change between an interrupted refit and its resumption.
     resume
-        Whether to go on where an interrupted refit ended.
+        Whether to resume an interrupted refit.
     """
     folder, recipe = settings.log_folder, make_recipe(settings)
     epochs = read_checkpoint(folder / BEST)["best_epoch"]

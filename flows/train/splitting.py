@@ -1,4 +1,4 @@
-"""Which scenes or blocks are learnt from, which choose the epoch, which are scored at the end."""
+"""The division of labelled scenes or blocks into training, validation and test."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ class SplitPlan:
 
 
 def plan_split(settings: TrainSettings) -> SplitPlan:
-    """Divide the labelled scenes into training, validation and test, and refuse what leaks.
+    """Divide the labelled scenes into training, validation and test, and refuse leakage between them.
 
     Scenes that the settings name for validation and test serve these; else whole scenes are dealt out,
     those that overlap on the ground together, or the blocks of each scene that hold labels.
@@ -145,7 +145,7 @@ def _named_parts(scenes: Mapping[str, Path], settings: TrainSettings) -> dict[st
 
 
 def _deal_blocks(scenes: Mapping[str, Path], settings: TrainSettings) -> dict[str, SceneBlocks]:
-    """Deal out the blocks that hold labels."""
+    """Assign the blocks that hold labels to the parts."""
     split = settings.split
     access = training_access(settings)
     grids = {name: describe_scene(path, access).grid for name, path in scenes.items()}
@@ -180,7 +180,7 @@ def _labelled_blocks(path: Path, grid: Grid, settings: TrainSettings) -> list[tu
 
 
 def _outlines(scenes: Mapping[str, Path], access: Access) -> dict[str, shapely.Geometry]:
-    """Give the ground that each scene shows, in degrees; scenes without a place on the Earth have none.
+    """Give the footprint of each scene in degrees; scenes without a CRS have none.
 
     The outline runs through the centres of the outermost pixels, so that neighbours that only touch share nothing.
     """

@@ -10,6 +10,7 @@ import numpy as np
 
 from segflow.configs.training import TrainSettings
 from segflow.errors import TrainingError
+from segflow.flows.models.guarantees import describe_guarantee
 from segflow.flows.progress import Progress, Silence, stage
 from segflow.flows.train.epochs import TrainingWatch
 from segflow.flows.train.labelled import plan_split, read_samples
@@ -31,6 +32,7 @@ from segflow.segmentation.training.chips import Sample
 from segflow.segmentation.training.loop import Logs, train_network
 from segflow.segmentation.training.prediction import label_scene, labelled_crops, scene_pieces
 from segflow.segmentation.training.rounding import measure_bfloat16_changes
+from segflow.segmentation.training.tile_differences import measure_bounded
 from segflow.tiling import NODATA
 
 Resume = bool | Literal["if-same"]
@@ -39,18 +41,18 @@ Resume = bool | Literal["if-same"]
 def train_model(settings: TrainSettings, progress: Progress | None = None, *, resume: Resume = False) -> Path:
     """Train a model, score it on the test scenes and write it as one file.
 
-    The best model so far lies at `settings.out` while training goes on; the test scenes are
-    read when training has ended, so nothing can be chosen by them.
+    During training the best model so far lies at `settings.out`. The test scenes are read when
+    training has ended, so they cannot influence any choice.
 
     Parameters
     ----------
     settings
-        What to learn from, how, and where to.
+        Scenes, labels, classes, network, schedule and the file to write.
     progress
-        Who watches.
+        Where progress is reported.
     resume
-        Whether to go on from the last checkpoint in the log folder; without one, training starts.
-        ``if-same``: only where settings and scenes are those it was begun with; else training starts too.
+        Whether to resume from the last checkpoint in the log folder; without one, training starts from the beginning.
+        ``if-same``: resume only where settings and scenes are those that it was begun with; otherwise start.
 
     Returns
     -------
@@ -60,8 +62,8 @@ def train_model(settings: TrainSettings, progress: Progress | None = None, *, re
     Raises
     ------
     SegflowError
-        If scenes or labels do not fit, training diverges, a resumed training differs from what
-        was begun, or a file cannot be written.
+        If scenes or labels do not fit, training diverges, a resumed training has other settings
+        or scenes, or a file cannot be written.
     """
     progress = progress or Silence()
     tune_malloc()
@@ -78,7 +80,7 @@ def train_model(settings: TrainSettings, progress: Progress | None = None, *, re
         progress.note(f"warning: no training scene has a pixel of {name}: the model will not find it")
     progress.note(f"{spec.name}: stride {spec.stride} px, margin {spec.margin} px, {spec.guarantee}")
     identity = identify(settings, beginning, [*training, *validation])
-    best, goes_on = _train(
+    best, resumed = _train(
         settings,
         beginning.network,
         spec,
@@ -96,10 +98,14 @@ def train_model(settings: TrainSettings, progress: Progress | None = None, *, re
     final = best
     if untrained is not None:
         final = refit_model(
-            settings, untrained, spec, [*training, *validation], progress, resume=goes_on, identity=identity
+            settings, untrained, spec, [*training, *validation], progress, resume=resumed, identity=identity
         )
     changes = measure_bfloat16_changes(final, spec, labelled_crops(validation, spec.stride))
-    spec = replace(spec, bfloat16_changes=round(changes, 6))
+    spec = measure_bounded(
+        replace(spec, bfloat16_changes=round(changes, 6)), final, labelled_crops(validation, spec.stride), "validation"
+    )
+    if spec.guarantee == "bounded":
+        progress.note(describe_guarantee(spec))
     test = read_samples(plan, "test", settings, dependency=reach)
     metrics["test"] = score_samples(final, test, spec)
     progress.note(f"test: {metrics['test']['summary']}")
@@ -132,13 +138,13 @@ def _train(
     notes: Sequence[str],
     resume: Resume,
 ) -> tuple[Network, bool]:
-    """Train, with a log and checkpoints in the log folder; give the best network, and whether one was gone on with."""
+    """Train, with a log and checkpoints in the log folder; give the best network, and whether training was resumed."""
     folder, recipe = settings.log_folder, make_recipe(settings)
-    goes_on = bool(resume) and (folder / LAST).is_file()
-    if goes_on and resume == "if-same":
-        goes_on = _is_same(folder / LAST, identity, progress)
-    log = TrainingLog(folder) if goes_on else TrainingLog.begin(folder)
-    if resume is True and not goes_on:
+    resumed = bool(resume) and (folder / LAST).is_file()
+    if resumed and resume == "if-same":
+        resumed = _is_same(folder / LAST, identity, progress)
+    log = TrainingLog(folder) if resumed else TrainingLog.begin(folder)
+    if resume is True and not resumed:
         progress.note(f"nothing to resume in {folder}: starts anew")
     watch = TrainingWatch(
         spec,
@@ -146,7 +152,7 @@ def _train(
         progress,
         lambda best, scores: _write(settings, spec, best, {"validation": summarise(scores, spec)}),
     )
-    if not goes_on:
+    if not resumed:
         watch.begin(settings.epochs, recipe.steps, notes)
     with stage(progress, "training", settings.epochs, "epochs"):
         best = train_network(
@@ -154,14 +160,14 @@ def _train(
             *parts,
             task=make_task(spec),
             recipe=recipe,
-            logs=Logs(folder=folder, identity=identity, replace=replace_file, spec=spec.to_json(), resume=goes_on),
+            logs=Logs(folder=folder, identity=identity, replace=replace_file, spec=spec.to_json(), resume=resumed),
             observer=watch,
         )
-    return best, goes_on
+    return best, resumed
 
 
 def _is_same(checkpoint: Path, identity: Mapping[str, object], progress: Progress) -> bool:
-    """Tell whether a checkpoint can be gone on from."""
+    """Tell whether training can resume from a checkpoint."""
     try:
         check_identity(read_checkpoint(checkpoint)["identity"], identity, checkpoint)
     except TrainingError as error:
@@ -179,7 +185,7 @@ def _write(
 
 
 def _end_log(folder: Path, model: Path, test: Mapping[str, object]) -> None:
-    """Write the last line of the log, once."""
+    """Write the last line of the log, unless it is there already."""
     events = read_training_log(folder)
     best = [event["epoch"] for event in events if event["event"] == "epoch" and event["best"]]
     if not any(event["event"] == "end" for event in events):

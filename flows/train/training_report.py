@@ -1,4 +1,4 @@
-"""What the report of a training says: its curves, its mistakes, and what it was told."""
+"""The report of a training: its curves, its worst mistakes and its settings."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +43,7 @@ def write_training_report(
     spec
         Of the model, with its scores.
     samples
-        Labelled scenes that were not learnt from: those of validation.
+        Labelled scenes that were not trained on: the validation scenes.
     predict
         Gives the (height, width) uint8 labels of a sample, 255 where it has no data.
 
@@ -120,7 +120,7 @@ def _shown_bands(spec: ModelSpec) -> list[int]:
 
 
 def _mark(image: Picture, wrong: npt.NDArray[np.bool_]) -> Picture:
-    """Give the image pale and grey, with what is wrong in red."""
+    """Give the image in pale grey, with wrong pixels in red."""
     grey = 255 - (255 - image @ np.array(_GREY)) * (1 - _PALE)
     marked: Picture = np.where(wrong[..., None], np.array(_ERROR), grey[..., None]).astype(np.uint8)
     return marked
@@ -222,7 +222,7 @@ def _at(values: Sequence[float | None], index: int) -> float | None:
 
 
 def _text(value: object) -> str:
-    """Give a setting as one reads it."""
+    """Give a setting as text."""
     if isinstance(value, Mapping):
         return ", ".join(f"{key}: {_text(entry)}" for key, entry in value.items()) or "none"
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Where a model is worst: pieces of scenes with the lowest mean IoU."""
+"""Pieces of scenes with the lowest mean IoU."""
 
 from dataclasses import dataclass
 
@@ -41,14 +41,14 @@ class Piece:
 
     @property
     def rank(self) -> tuple[float, float, str, int, int]:
-        """What sorts pieces: the worst first, equal ones by scene and place."""
+        """The sorting key of pieces: the worst first, equal ones by scene and place."""
         return self.iou, -self.wrong, self.scene, self.row, self.col
 
 
 def cut_pieces(
     scene: str, truth: npt.NDArray[np.uint8], prediction: npt.NDArray[np.uint8], classes: int, *, side: int = SIDE
 ) -> list[Piece]:
-    """Cut a scene into pieces that do not overlap and score each; those with hardly a label are left out.
+    """Cut a scene into pieces that do not overlap and score each; those with few labels are left out.
 
     The mean IoU of a piece is that of the classes that hold at least one of a hundred of its pixels:
     else a single pixel of a class that is missed would outweigh a whole forest.

@@ -32,8 +32,8 @@ def bilinear_kernel(size: int) -> torch.Tensor:
 def bilinear_upsampling(classes: int, kernel: int, stride: int, *, learnable: bool = False) -> nn.ConvTranspose2d:
     """Give a transposed convolution: (n, classes, h, w) → (n, classes, stride (h − 1) + kernel, …).
 
-    Every class starts with a bilinear kernel of its own and sees no other class. The weights are
-    parameters, so that they are counted and stored, but frozen unless `learnable`.
+    Every class is interpolated by itself, with a bilinear kernel to start from. The weights are
+    parameters, so that they are counted and stored; they are frozen unless `learnable`.
     """
     layer = nn.ConvTranspose2d(classes, classes, kernel, stride, bias=False)
     with torch.no_grad():

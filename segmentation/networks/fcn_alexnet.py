@@ -14,7 +14,7 @@ from torch import nn
 from segflow.segmentation.networks.bilinear import bilinear_upsampling, crop
 
 _BORDER = 100  # px of zeros around the image
-_OFFSET = 18  # px; where the centres of coarse cells and of the pixels they see coincide
+_OFFSET = 18  # px; where the centres of coarse cells and of their receptive fields coincide
 
 
 class AlexNetFCN(nn.Module):
@@ -54,7 +54,7 @@ class AlexNetFCN(nn.Module):
         return crop(self.upscore(self.coarse_scores(image)), _OFFSET, image)  # (n, classes, h, w)
 
     def coarse_scores(self, image: torch.Tensor) -> torch.Tensor:  # (n, in_channels, h, w)
-        """Give logits at stride 32; each sees 355 × 355 px."""
+        """Give logits at stride 32; the receptive field of each is 355 × 355 px."""
         x = self.conv1(image)  # (n, 96, h/4 + 48, w/4 + 48)
         x = self.norm(self.pool(x))  # (n, 96, h/8 + 24, w/8 + 24)
         x = self.conv2(x)  # (n, 256, h/8 + 24, w/8 + 24)

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from segflow.segmentation.networks.bilinear import bilinear_upsampling, crop
 
-_BORDER = 32  # px of zeros around the image: one coarse cell, so that two see every pixel at the edge
-_OFFSET = 41  # px; cell i sees pixels centred on 32 i − 10, its kernel of 63 is centred on 32 i + 31
+_BORDER = 32  # px of zeros around the image: one coarse cell, so that two receptive fields hold every pixel at the edge
+_OFFSET = 41  # px; the receptive field of cell i is centred on 32 i − 10, its kernel of 63 on 32 i + 31
 _FEATURES = 1024
 
 

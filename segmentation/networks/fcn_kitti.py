@@ -1,4 +1,4 @@
-"""The FCN-8s of the KITTI-road exercises: VGG16 with 1×1 scores on layers 3, 4 and 7, all padded alike.
+"""The FCN-8s of the KITTI-road exercises: VGG16 with 1×1 scores on layers 3, 4 and 7, all with same padding.
 
 It differs from the published FCN-8s: nothing is cropped, the transposed convolutions are learned and
 start random, and training drops three quarters of the dense layers.

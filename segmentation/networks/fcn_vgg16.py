@@ -1,7 +1,7 @@
 """FCN-32s, FCN-16s and FCN-8s on VGG16, as published; shapes stand at the end of each line.
 
 Shapes hold for sides that are multiples of 32, other sides round up on the way down. The offsets of
-the crops are those at which the centre of a coarse cell and the centre of the pixels it sees coincide.
+the crops are those at which the centre of a coarse cell and that of its receptive field coincide.
 
 References
 ----------

@@ -1,6 +1,6 @@
-"""Sides that are no multiple of a network's stride: padded with zeros at the bottom and right, and cropped again.
+"""Padding to a multiple of a network's stride, with zeros at the bottom and right, and the crop that undoes it.
 
-That is how the pipeline extends a scene, so it changes nothing there: its reads are multiples already.
+The pipeline's reads have such sides already, so it changes nothing there.
 """
 
 import torch

@@ -1,14 +1,14 @@
-"""What stands out from its surroundings: the light of a scene taken out of its pixels.
+"""Pixels relative to their surroundings: haze and illumination of a scene taken out of its pixels.
 
-Haze adds to all pixels and brightens the dark ones most; sun and season scale them. What is forest in
-one scene has the grey values of pasture in the next, but in both it is darker than what lies around it,
-and of a colour that haze leaves as it is. So a network sees, beside its input: its colour, which is each
-band against the mean of all; the input above the darkest of the surroundings; and the input in standard
-deviations from their mean.
+Haze adds to all pixels and brightens the dark ones most; sun and season scale them. Forest in one
+scene may have the grey values of pasture in the next, but in both scenes it is darker than what lies around
+it, and its colour, which haze does not change, is the same. So a network gets three more views of its input:
+the colour, which is each band less the mean of all bands; the input less the darkest value of the
+surroundings; and the input in standard deviations from the mean of the surroundings.
 
-Surroundings are blocks of 32 px, a window of some blocks around each one's middle, and between the
-middles linear interpolation. They end within a bounded distance, so tiles stay exact. Interpolation is
-written out: torch's own rounds otherwise on one thread than on two.
+Statistics of the surroundings are taken in blocks of 32 px, over a window of some blocks around each, and
+interpolated linearly between the centres of the blocks. They reach a bounded distance, so tiles stay exact.
+The interpolation is written out, because torch's own rounds differently on one thread and on two.
 
 References
 ----------
@@ -22,16 +22,16 @@ from torch.nn import functional
 
 BLOCK = 32  # px
 _GRAIN = 8  # px; side of the means that the darkest is looked for among: a dead pixel is none
-_NOTHING = 1e4  # stands for the darkest where no pixel is valid; no normalised pixel comes near it
-_CALM = 0.2  # added to the deviation, in that of the scaling: noise stays small where nothing stands out
+_NOTHING = 1e4  # the darkest value where no pixel is valid; no normalised pixel comes near it
+_CALM = 0.2  # added to the deviation, in units of the scaling's: keeps noise small in even surroundings
 _FLOOR = 1e-4  # of the variance
-VIEWS = 4  # of the input that a network sees
+VIEWS = 4  # of the input that a network is given
 
 
 class Surroundings(nn.Module):
     """(n, c, h, w) → (n, 4 c, h, w): the input, its colour, the input above the darkest around, and its deviations.
 
-    All of it under asinh: close to 0 contrast stays, far from it it shrinks.
+    All of it goes through asinh, which keeps contrast close to 0 and compresses large values.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Surroundings(nn.Module):
         return mean, (variance.clamp_min(0) + _FLOOR).sqrt()
 
     def _darkest(self, x: torch.Tensor, valid: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
-        """Give the darkest grain of the window around each block; their mean where there is none."""
+        """Give the darkest grain of the window around each block; the mean where no grain is valid."""
         share = self.grains(valid)  # (n, 1, h / 8, w / 8)
         grains = self.grains(x) / share.clamp_min(1e-6)  # (n, c, h / 8, w / 8)
         grains = torch.where(share > 1 / 2, grains, torch.full_like(grains, _NOTHING))
@@ -84,12 +84,12 @@ class Surroundings(nn.Module):
 
 
 def spread_blocks(blocks: torch.Tensor) -> torch.Tensor:
-    """Interpolate between the middles of blocks: (n, c, h, w) → (n, c, 32 h, 32 w); the outermost go on to the edge."""
+    """Interpolate between the centres of blocks, constant beyond the outermost: (n, c, h, w) → (n, c, 32 h, 32 w)."""
     return _stretch(_stretch(blocks, -1), -2)
 
 
 def _stretch(x: torch.Tensor, axis: int) -> torch.Tensor:
-    """Interpolate along the last axis, -1, or the one before, -2; what has no weight is not touched, NaN neither."""
+    """Interpolate along the last axis, -1, or the one before, -2; a NaN of weight 0 is left out of the sum."""
     length, half = x.shape[axis], BLOCK // 2
     near = (torch.arange(half, dtype=x.dtype, device=x.device) + 0.5) / BLOCK + 0.5  # weight of the block itself
     near = near if axis == -1 else near[:, None]

@@ -29,14 +29,14 @@ class UNet(nn.Module):
         Channels per level, finest first. The stride is ``2 ** (len(widths) - 1)``;
         height and width of the input must be multiples of it.
     compress
-        Whether the network sees asinh of its input: close to the scaling's mean, where forest and
-        regrowth differ by few grey values, contrast stays; far from it, on roofs and sand, it shrinks.
+        Whether the network is given asinh of its input. That keeps the contrast close to the scaling's mean,
+        where forest and regrowth differ by few grey values, and compresses it on roofs and sand.
     surroundings
-        Side of the window [blocks of 32 px, odd] against which it sees its input besides, all of it under asinh,
-        see `segflow.segmentation.networks.surroundings`; 0: none. The stride is then at least 32.
+        Side of the window [blocks of 32 px, odd] that pixels are compared with, all of it through asinh; see
+        `segflow.segmentation.networks.surroundings`. 0: none. Otherwise the stride is at least 32.
     stem
-        Blocks of ``stem × stem`` pixels become the channels of one, and the logits are unfolded again
-        at the end: the work of a level is saved where objects are several pixels wide, as roads at 1 m are.
+        Blocks of ``stem × stem`` pixels become the channels of one pixel, and the logits are upsampled again
+        at the end. That saves the finest level where objects are several pixels wide, as roads at 1 m are.
         The stride is `stem` times as large.
     """
 

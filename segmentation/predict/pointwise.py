@@ -1,8 +1,8 @@
-"""1×1 convolutions as products with a matrix, which round the same on any number of threads.
+"""1×1 convolutions as matrix products, which round the same on any number of threads.
 
-oneDNN's 1×1 convolution takes another order of sums on one thread than on several: every logit of the
+oneDNN's 1×1 convolution sums in another order on one thread than on several: every logit of the
 shipped U-Net could differ in its last bit between `--workers 2` on two cores and one process with both.
-Of its other layers none does, whatever the shape, batch and threads.
+None of the other layers of that network does, whatever the shape, batch and threads.
 """
 
 import torch

@@ -1,4 +1,4 @@
-"""Weights between a network and the arrays of a model file."""
+"""Conversion between the weights of a network and the arrays of a model file."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ Arrays = Mapping[str, npt.NDArray[np.floating]]
 
 
 def pack_weights(network: nn.Module, *, half: bool = False) -> dict[str, npt.NDArray[np.floating]]:
-    """Give all parameters and running statistics as arrays, sorted by name: float32, with `half` kernels as float16."""
+    """Give all parameters and running statistics as float32 arrays, sorted by name; with `half`, kernels as float16."""
     arrays = {name: _as_array(tensor) for name, tensor in sorted(_weights(network).items())}
     return {name: array.astype(np.float16) if half and array.ndim > 1 else array for name, array in arrays.items()}
 
@@ -92,7 +92,7 @@ def _as_array(tensor: torch.Tensor) -> npt.NDArray[np.float32]:
 
 
 def _difference(name: str, needed: Mapping[str, tuple[int, ...]], found: Arrays) -> str:
-    """Say in what a weight differs from the one that is needed; empty if in nothing."""
+    """Describe how a weight differs from the one that is needed; empty if it does not."""
     if name not in found:
         return f"weight {name!r} of shape {needed[name]} is missing"
     if name not in needed:

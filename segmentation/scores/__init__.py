@@ -1,1 +1,1 @@
-"""How good a map is: scores, their intervals, and confidence that means what it says."""
+"""Accuracy of maps: scores, their confidence intervals, and calibration."""

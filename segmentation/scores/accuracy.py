@@ -1,4 +1,4 @@
-"""All that is counted when a map is compared with a reference, block by block.
+"""The counts of a comparison between a map and a reference, block by block.
 
 A block comes with a halo, so that distances across its border are known; only its core counts.
 Every table adds up, so neither the size nor the order of the blocks changes a figure.

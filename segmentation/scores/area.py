@@ -1,8 +1,8 @@
 """Areas of classes with their uncertainty, from a stratified random sample of reference points.
 
-Counting the pixels of a map gives biased areas: what it misses and what it invents need not cancel.
-A sample of points whose true class is known, drawn at random within each map class (stratum), gives
-unbiased areas and tells how far off they may be.
+Counting the pixels of a map gives biased areas, because errors of omission and commission need not
+cancel. A sample of points whose true class is known, drawn at random within each map class (stratum),
+gives unbiased areas and their confidence intervals.
 
 References
 ----------

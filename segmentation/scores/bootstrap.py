@@ -1,9 +1,9 @@
 """Confidence intervals of scores against a reference that covers the map, by a bootstrap of blocks.
 
-Neighbouring pixels err together, so a formula for independent samples would promise far too much.
-Instead the scene is cut into squares larger than most errors, squares are drawn with replacement,
-and the scores of what was drawn are taken a thousand times; the middle 95 % of them are the interval.
-It says how far the scores depend on which parts of such a scene were seen; not how they would be elsewhere.
+Errors of neighbouring pixels are correlated, so a formula for independent samples would give intervals
+that are far too narrow. Instead the scene is cut into squares larger than most errors. A thousand times,
+squares are drawn with replacement and scored; the interval holds the middle 95 % of these scores.
+It says how much the scores depend on which parts of such a scene were seen, not what they are elsewhere.
 
 References
 ----------

@@ -1,7 +1,7 @@
-"""Scores that forgive small shifts: of boundaries for areas, of the classes themselves for lines.
+"""Scores that tolerate small shifts: of boundaries for areas, of the classes themselves for lines.
 
-Both ask how many predicted pixels of a class lie within a tolerance of a true one (precision), and
-how many true ones within it of a predicted one (recall). They differ in the pixels they ask about:
+Both count how many predicted pixels of a class lie within a tolerance of a true one (precision), and
+how many true ones within it of a predicted one (recall). They differ in the pixels that are counted:
 boundary F1 takes the pixels of a class that touch another class; relaxed scores take all of them,
 which is what suits classes that are lines, a few pixels wide.
 

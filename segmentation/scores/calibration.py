@@ -1,8 +1,8 @@
-"""Confidence that means what it says: how far it is off, and the temperature that mends it.
+"""Calibration of the confidence: its expected error, and temperature scaling.
 
-A network that says 90 % is calibrated if 90 % of such pixels are right. Networks trained for long
-say too much; dividing their logits by one number, the temperature, changes no class and lets the
-confidence follow the accuracy. Both are counted in one table that adds up over tiles and scenes.
+A confidence of 90 % is calibrated if 90 % of such pixels are right. Networks that were trained for long
+are overconfident; dividing their logits by one number, the temperature, changes no class and brings the
+confidence close to the accuracy. Both are counted in one table that adds up over tiles and scenes.
 
 References
 ----------

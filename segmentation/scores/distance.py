@@ -1,4 +1,4 @@
-"""Accuracy by distance: to the boundary between classes, where maps err, and to tile edges, where they must not."""
+"""Accuracy by distance from the boundary between classes, and from the edges of tiles, which must not matter."""
 
 from dataclasses import dataclass
 

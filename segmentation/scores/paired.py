@@ -1,8 +1,8 @@
-"""Two models on the same kept-out scenes: what the second gains over the first, and how sure that is.
+"""Two models on the same kept-out scenes: what the second gains over the first, with its confidence interval.
 
 Both are counted on the same pixels, so the difference varies far less than either score.
-Units are drawn with replacement, the same ones for both, and the difference of the scores of what was drawn
-is taken a thousand times; the middle 95 % of the differences are the interval.
+A thousand times, units are drawn with replacement, the same ones for both models, and the difference of the
+scores is taken; the interval holds the middle 95 % of these differences.
 Units are the scenes where there are at least eight of them: then the interval says what such scenes would give.
 Of fewer scenes they are squares in them: then it says no more than how far the difference depends on
 which parts of these very scenes were seen, and is too narrow for others.

@@ -102,7 +102,7 @@ class Atlas(GeoDataset):
 
 
 def check_samples(samples: Sequence[Sample], validation: Sequence[Sample], chip: int) -> None:
-    """Check that there is something to learn from and something to choose by.
+    """Check that there are scenes to train on and scenes to validate on.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""Batches of chips under another light, turned, cut and pasted; where they lie on the device.
+"""Augmentation of batches of chips on their device: illumination, symmetries, warps, cutout and CutMix.
 
 The eight symmetries of the square are copies of pixels here. Kornia has them too, by way of
 interpolation: measured on one core for 8 chips of 3 × 256 × 256 px, its flips and quarter turns took
 38 ms, these 3 ms, of a training step of 700 ms (docs/decisions/007-chips.md). Rotation and scale by
-any amount are kornia's, and off unless they are asked for. All chance comes from torch's generator.
+any amount are kornia's, and off by default. All random numbers come from torch's generator.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ _QUARTERS = 4
 
 
 class RandomTint(K.IntensityAugmentationBase2D):
-    """Another light and another haze: ``pixel × gain + haze``, drawn for every chip.
+    """Random illumination and haze of every chip: ``pixel × gain + haze``.
 
     Parameters
     ----------
@@ -53,13 +53,13 @@ class RandomTint(K.IntensityAugmentationBase2D):
         flags: Mapping[str, Any],  # noqa: ARG002  # kornia's signature
         transform: torch.Tensor | None = None,  # noqa: ARG002
     ) -> torch.Tensor:
-        """Give (chips, bands, h, w) pixels under the light that was drawn."""
+        """Give (chips, bands, h, w) pixels with the gains and hazes that were drawn."""
         gain, haze = (params[name].to(input) for name in ("gain", "haze"))
         return input * gain + haze * self.std[:, None, None]
 
 
 class ChipAugmentation(nn.Module):
-    """Raw chips in, normalised and varied chips out.
+    """Raw chips in, normalised and augmented chips out.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class ChipAugmentation(nn.Module):
     def forward(
         self, images: torch.Tensor, labels: torch.Tensor, valid: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Vary a batch.
+        """Normalise and augment a batch.
 
         Parameters
         ----------
@@ -121,7 +121,7 @@ def turn_chips(
 def warp_chips(
     warp: K.AugmentationSequential, images: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give chips rotated and scaled, images bilinearly and labels by the nearest; what comes from outside is ignored.
+    """Give chips rotated and scaled, images bilinearly, labels by the nearest; pixels from outside get the label 255.
 
     Kornia fills with 0, so labels are shifted by one for it: the uint8 255 becomes 0.
     """
@@ -145,7 +145,7 @@ def mix_chips(images: torch.Tensor, labels: torch.Tensor, chance: float) -> tupl
 
 
 def cut_chips(images: torch.Tensor, labels: torch.Tensor, chance: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cut a hole of up to a quarter of its area into chips drawn by `chance`: no data, and nothing to learn there.
+    """Cut a hole of up to a quarter of its area into chips drawn by `chance`: nodata, and the label 255.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Checkpoints: what an interrupted training needs to go on as if nothing had happened.
+"""Checkpoints: the state from which an interrupted training resumes with the same result.
 
 `last.ckpt` is a whole Lightning checkpoint of the end of the last epoch; `best.ckpt` holds the
 weights of the best one. Both hold plain values only and load without pickled code. Each takes the
@@ -22,19 +22,19 @@ from segflow.segmentation.training.module import AVERAGED, SegmentationModule
 LAST, BEST = "last.ckpt", "best.ckpt"
 _KEY = "segflow"  # of our part of a checkpoint
 
-Identity = Mapping[str, object]  # what must be equal to go on: settings and data, JSON values
+Identity = Mapping[str, object]  # what must be equal to resume: settings and data, JSON values
 Replace = Callable[[Path], AbstractContextManager[Path]]  # gives a path to write to, whose file then takes the place
 
 
 class EpochCheckpoint(Checkpoint):
-    """Writes both checkpoints when an epoch has ended and was told of.
+    """Writes both checkpoints when an epoch has ended and the observer has been called.
 
     Parameters
     ----------
     folder
         Where they lie.
     identity
-        What training is told and sees.
+        Settings and data of the training.
     spec
         The model's spec without scores, as JSON, for those who look at a checkpoint later.
     replace
@@ -61,7 +61,7 @@ class EpochCheckpoint(Checkpoint):
         pl_module: pl.LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
-        """Add what Lightning does not know."""
+        """Add our own part, which Lightning does not know, to a checkpoint."""
         if isinstance(pl_module, SegmentationModule):
             checkpoint[_KEY] = self._own_part(pl_module)
 
@@ -71,7 +71,7 @@ class EpochCheckpoint(Checkpoint):
         pl_module: pl.LightningModule,
         checkpoint: dict[str, Any],
     ) -> None:
-        """Take up what Lightning does not know."""
+        """Restore our own part from a checkpoint."""
         if isinstance(pl_module, SegmentationModule):
             pl_module.best_score = checkpoint[_KEY]["best_score"]
             pl_module.best_epoch = checkpoint[_KEY]["best_epoch"]
@@ -107,7 +107,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def check_identity(found: Identity, wanted: Identity, path: Path) -> None:
-    """Check that training goes on as it began.
+    """Check that a training resumes with the settings and data that it began with.
 
     Raises
     ------

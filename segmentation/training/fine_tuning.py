@@ -17,7 +17,7 @@ Arrays = Mapping[str, npt.NDArray[np.float32]]
 
 
 def check_start(start: ModelSpec, *, architecture: str, arguments: Mapping[str, Any], bands: tuple[str, ...]) -> None:
-    """Check that a model is one to start from.
+    """Check that training can start from a model.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def check_start(start: ModelSpec, *, architecture: str, arguments: Mapping[str, 
 
 
 def adopt_weights(network: nn.Module, arrays: Arrays, start: ModelSpec, *, classes: int) -> tuple[str, ...]:
-    """Give a network the weights of a model; what depends on the number of classes stays random if that differs.
+    """Load the weights of a model into a network; layers of another number of classes keep random weights.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""The refusal of splits that leak: what would let a model know the answers it is tested on.
+"""The refusal of splits that leak test data into training.
 
-Three things would:
+Three kinds of leakage are looked for:
 
-- labelled pixels of two parts so close that the network sees one while it labels the other,
+- labelled pixels of two parts that are closer than the network's dependency,
 - scenes of two parts that show the same ground,
 - the same pixels under two names.
 """
@@ -99,12 +99,12 @@ def buffer_between(asked: int | None, dependency: int | None) -> int:
     asked
         What the settings ask for; None: what the network needs.
     dependency
-        How far the network sees [px]; None: not known, or without bound.
+        The network's dependency [px]; None: not known, or without bound.
 
     Raises
     ------
     TrainingError
-        If less is asked for than the network sees, or neither is known.
+        If the buffer is smaller than the dependency, or neither is known.
     """
     if asked is None and dependency is None:
         msg = "blocks of one scene cannot be split, because it is not known how far the network sees: set split.buffer"

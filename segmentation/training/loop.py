@@ -1,8 +1,8 @@
 """Training: chips in, the network with the best validation score out.
 
-An exponential moving average of the weights is what is validated and kept: it varies less from
-epoch to epoch than the weights themselves. Lightning's Trainer turns the wheel; what it would
-print goes to the observer instead.
+An exponential moving average of the weights is validated and kept, because it varies less from
+epoch to epoch than the weights themselves. Lightning's Trainer runs the loop; an observer is
+called instead of what it would print.
 """
 
 import logging
@@ -43,7 +43,7 @@ _PRECISIONS: dict[str | None, Any] = {None: "32-true", "bfloat16": "bf16-mixed",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logs:
-    """Where training leaves its traces, and what tells one training from another.
+    """Where checkpoints and logs of a training lie, and what identifies the training.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Logs:
     replace
         Puts a checkpoint in place once it is whole.
     resume
-        Whether to go on where the checkpoint in `folder` ends; without one, training starts.
+        Whether to resume from the checkpoint in `folder`; without one, training starts from the beginning.
     """
 
     folder: Path
@@ -67,7 +67,7 @@ class Logs:
 
 
 def set_up(seed: int, threads: int | None) -> None:
-    """Seed what draws random weights, and choose the threads of the CPU; None: torch's own choice."""
+    """Seed torch's generator, and choose the threads of the CPU; None: torch's own choice."""
     if threads is not None:
         torch.set_num_threads(threads)
     torch.manual_seed(seed)
@@ -90,13 +90,13 @@ def train_network(
     network
         The network to start from; its weights change.
     samples, validation
-        Scenes to learn from, and scenes to choose the best epoch by.
+        Scenes to train on, and scenes to choose the best epoch by.
     task, recipe
-        What it learns, and how.
+        Classes and bands of the model, and how it is trained.
     logs
         Where checkpoints and TensorBoard events go, and whether to resume.
     observer
-        Who hears of every step and epoch.
+        Called after every step and epoch.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def train_network(
         If the device is not there, or the precision is not for it.
     TrainingError
         If a scene is smaller than a chip, nothing has a label, the loss is not finite, or a
-        resumed training is told or sees something else than it began with.
+        resumed training has other settings or data than it began with.
     """
     check_samples(samples, validation, recipe.chip)
     best = _learn(network, samples, validation, task=task, recipe=recipe, logs=logs, observer=observer)
@@ -121,18 +121,18 @@ def refit_network(
     logs: Logs,
     observer: Observer,
 ) -> nn.Module:
-    """Train a network anew for as many epochs as an earlier training found best, with nothing left to choose by.
+    """Train a network from the start for as many epochs as an earlier training found best, without validation.
 
     Parameters
     ----------
     network
         The network to start from, as the earlier training did; its weights change.
     samples
-        Scenes to learn from: those of the earlier training and of its validation.
+        Scenes to train on: the training and validation scenes of the earlier training.
     chosen
         Log folder of the earlier training: the number of epochs and the biases are those of its best network.
     task, recipe, logs, observer
-        As in `train_network`; the observer hears of steps only.
+        As in `train_network`; the observer is called after steps only.
 
     Raises
     ------
@@ -155,7 +155,7 @@ def _learn(
     logs: Logs,
     observer: Observer,
 ) -> dict[str, Any]:
-    """Train, or go on, or find that training had ended; give the checkpoint of the best network."""
+    """Train or resume, unless the training has ended already; give the checkpoint of the best network."""
     device = choose_device(recipe.device)
     if recipe.mixed_precision == "float16" and device.type == "cpu":
         msg = "mixed_precision float16 is for GPUs: set it to bfloat16 or false, or choose another device"
@@ -221,7 +221,7 @@ def build_sampler(atlas: Atlas, recipe: Recipe, classes: int) -> ChipSampler:
 
 
 def _is_over(begun: dict[str, Any], recipe: Recipe) -> bool:
-    """Tell whether a training that left this checkpoint had come to its end."""
+    """Tell whether the training that wrote this checkpoint has ended."""
     waited = begun["epoch"] - begun["best_epoch"]
     return begun["epoch"] >= (recipe.stop_after or recipe.epochs) or (
         recipe.patience is not None and waited >= recipe.patience
@@ -230,7 +230,7 @@ def _is_over(begun: dict[str, Any], recipe: Recipe) -> bool:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Lightning's banners, tips and guesses about a better use of the machine to itself."""
+    """Silence Lightning's banners, tips and warnings."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

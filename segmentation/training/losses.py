@@ -1,4 +1,4 @@
-"""Losses of logits against labels: single terms and weighted sums of them, blind to ignored pixels.
+"""Losses of logits against labels: single terms and weighted sums of them; pixels with the label 255 do not count.
 
 | term          | what it measures                                   | by          |
 |---------------|----------------------------------------------------|-------------|
@@ -18,7 +18,7 @@ Berman, Triki, Blaschko 2018, "The Lovász-Softmax loss", equation 11.
 Long, Shelhamer, Darrell 2015, section 4.3.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import kornia
 import numpy as np
@@ -122,8 +122,3 @@ def weigh_classes(
     weights = np.zeros(len(pixels))
     weights[seen] = pixels.sum() / (seen.sum() * pixels[seen])
     return weights.astype(np.float32)
-
-
-def describe_loss(terms: Mapping[str, float]) -> str:
-    """Write a sum of terms: ``cross-entropy + 0.5 dice``."""
-    return " + ".join(name if weight == 1 else f"{weight:g} {name}" for name, weight in terms.items())

@@ -1,7 +1,7 @@
-"""What Lightning runs: a step of learning, the moving average of the weights, and its validation.
+"""The module that Lightning runs: a training step, the moving average of the weights, and its validation.
 
-All that is random follows from the seed and the number of the epoch, so that training that was
-interrupted and resumed at the end of an epoch gives the weights of one that was not.
+All random numbers follow from the seed and the number of the epoch, so a training that was
+interrupted and resumed at the end of an epoch gives the same weights as one that was not.
 """
 
 import copy
@@ -35,20 +35,20 @@ Chips = Mapping[str, Any]  # what the atlas cuts, stacked
 
 
 class SegmentationModule(pl.LightningModule):
-    """A network that learns, beside the moving average of its weights.
+    """A network in training, and the moving average of its weights.
 
     Parameters
     ----------
     network
         The network to start from; its weights change.
     task, recipe
-        What it learns, and how.
+        Classes and bands of the model, and how it is trained.
     validation
-        Scenes to choose the best epoch by; none: the last epoch is kept, and nobody hears of epochs.
+        Scenes to choose the best epoch by; without any, the last epoch is kept and no epoch is observed.
     weights
         (classes,) weights of the classes in the loss, or None.
     observer
-        Who hears of steps and epochs.
+        Called after steps and epochs.
 
     Attributes
     ----------
@@ -95,14 +95,14 @@ class SegmentationModule(pl.LightningModule):
         }
 
     def on_train_epoch_start(self) -> None:
-        """Seed what draws in this epoch: augmentation and dropout."""
+        """Seed the generator of this epoch's augmentation and dropout."""
         torch.manual_seed(epoch_seed(self.recipe.seed, self.current_epoch))
         self.network.train()
         self.averaged.eval()
         self._losses, self._began = [], time.perf_counter()
 
     def on_after_batch_transfer(self, batch: Chips, dataloader_idx: int) -> Chips:  # noqa: ARG002  # Lightning's hook
-        """Vary the chips where they now lie."""
+        """Augment the chips on their device."""
         images, labels = self.augment(batch["image"], batch["mask"], batch["valid"])
         return {**batch, "image": images, "mask": labels}
 
@@ -125,7 +125,7 @@ class SegmentationModule(pl.LightningModule):
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Chips, batch_idx: int) -> None:  # noqa: ANN401, ARG002
-        """Average the weights after each step of the optimiser, and tell of it."""
+        """Update the average of the weights after each step of the optimiser, and call the observer."""
         if (batch_idx + 1) % self.recipe.accumulate:
             return
         self.averaged.update_parameters(self.network)
@@ -134,7 +134,7 @@ class SegmentationModule(pl.LightningModule):
             self._plot({"loss": self._losses[-1], "learning_rate": self.learning_rate})
 
     def on_train_epoch_end(self) -> None:
-        """Validate the averaged network and tell of the epoch; its checkpoint is written after that."""
+        """Validate the averaged network and call the observer; the checkpoint is written after that."""
         number = self.current_epoch + 1
         self.trainer.should_stop = number == self.recipe.stop_after
         if not self.validation:

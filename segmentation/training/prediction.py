@@ -1,4 +1,4 @@
-"""Logits of labelled scenes: a scene in one pass, a large one in tiles where it has labels."""
+"""Logits of labelled scenes: small ones in one pass, large ones in tiles, of which only labelled ones are predicted."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,7 +7,6 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from segflow.segmentation.scores.metrics import Counts, confusion
 from segflow.segmentation.spec import BandSpec
 from segflow.segmentation.training.chips import Sample, normalise
 from segflow.tiling import NODATA, Span, Tile, TileGrid, Window
@@ -70,25 +69,6 @@ def labelled_crops(samples: Sequence[Sample], stride: int) -> list[Sample]:
     return [crop for crop in crops if np.any(crop.labels[crop.valid] != NODATA)]
 
 
-def scene_logits(network: nn.Module, sample: Sample, *, bands: Sequence[BandSpec], stride: int) -> Floats:
-    """Give the (classes, height, width) logits of a whole scene in one forward pass."""
-    network.eval()
-    height, width = sample.labels.shape
-    whole = TileGrid(height=height, width=width, core=stride, margin=0, stride=stride).whole()
-    return _tile_logits(network, sample, bands, whole)
-
-
-def count_samples(
-    network: nn.Module, samples: Sequence[Sample], *, bands: Sequence[BandSpec], classes: int, stride: int, margin: int
-) -> Counts:
-    """Count labelled pixels of scenes by true and predicted class: (classes, classes) int64 array."""
-    counts = np.zeros((classes, classes), np.int64)
-    for logits, piece in scene_pieces(network, samples, bands=bands, stride=stride, margin=margin):
-        predicted = np.where(piece.valid, logits.argmax(0).astype(np.uint8), np.uint8(NODATA))
-        counts += confusion(piece.labels, predicted, classes)
-    return counts
-
-
 def _tiles(sample: Sample, stride: int, margin: int) -> list[Tile]:
     height, width = sample.labels.shape
     grid = TileGrid(height=height, width=width, core=-(-_CORE // stride) * stride, margin=margin, stride=stride)
@@ -105,7 +85,7 @@ def _crop(sample: Sample, window: Window) -> Sample:
 
 
 def _tile_logits(network: nn.Module, sample: Sample, bands: Sequence[BandSpec], tile: Tile) -> Floats:
-    """Predict what a tile reads, with pixels that are not valid where the scene has ended, and keep its core."""
+    """Predict the read of a tile, padded with invalid pixels beyond the scene, and give the logits of its core."""
     height, width = sample.labels.shape
     inside = tile.read.clip(Window(Span(0, height), Span(0, width)))
     read = _crop(sample, inside)

@@ -1,4 +1,4 @@
-"""What bfloat16 costs: the share of pixels whose class it changes."""
+"""The share of pixels whose class bfloat16 changes."""
 
 from collections.abc import Sequence
 

@@ -1,8 +1,8 @@
-"""Where chips are cut: at random, wherever there are labels, or class by class.
+"""Samplers of chips: at random among all windows with a label, or with equal shares of the classes.
 
 torchgeo's `RandomGeoSampler` draws the scene from torch's global generator and never reaches a
 scene's last row and column of places. These two draw from a generator that seed and epoch
-determine, reach every place, and pass over places without a label.
+determine, reach every window, and skip windows without a label.
 """
 
 from abc import abstractmethod
@@ -68,7 +68,7 @@ class ChipSampler(GeoSampler):
 
 
 class UniformSampler(ChipSampler):
-    """Every place whose chip holds a label is as likely as any other, so scenes count by their size."""
+    """Every window with a labelled pixel is equally likely, so large scenes are drawn more often."""
 
     def __init__(self, atlas: Atlas, *, size: int, length: int, seed: int) -> None:
         super().__init__(atlas, size=size, length=length, seed=seed)
@@ -96,7 +96,7 @@ class UniformSampler(ChipSampler):
 
 
 class BalancedSampler(ChipSampler):
-    """Every class that occurs is as likely: a chip is cut around a random pixel of it."""
+    """Every class that occurs is equally likely: a chip is cut around a random pixel of it."""
 
     def __init__(self, atlas: Atlas, *, size: int, length: int, seed: int, classes: int) -> None:
         super().__init__(atlas, size=size, length=length, seed=seed)

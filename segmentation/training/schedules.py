@@ -1,4 +1,4 @@
-"""Optimisers and the course of their learning rate."""
+"""Optimisers and their learning-rate schedules."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""Which scenes or blocks train, choose and test a model.
+"""The division of scenes or blocks into training, validation and test.
 
-The parts are dealt out by a seeded hash of names, so that neither the order of files nor a
-random generator decides.
+It follows from a seeded hash of their names, so it depends neither on the order of files nor on
+a random generator.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ Part = Literal["training", "validation", "test"]
 PARTS: tuple[Part, ...] = get_args(Part)
 Mask = npt.NDArray[np.bool_]  # (height, width)
 
-# What is tested stays whole; who stands earlier gives way to all that stand later.
+# The buffer is taken from the part that stands earlier, so the test part keeps all its pixels.
 _ORDER = {part: place for place, part in enumerate(PARTS)}
 
 
@@ -49,8 +49,8 @@ class SceneBlocks:
     def mask(self, part: Part, *, buffer: int, within: Window) -> Mask:
         """Tell which pixels of a window serve a part.
 
-        Those of its blocks that lie farther than `buffer` [px, along the longer axis] from every block of a
-        part that comes later in training, validation, test: what is tested stays whole.
+        Pixels of its blocks do, unless they lie within `buffer` [px, along the longer axis] of a block of a part
+        that comes later in the order training, validation, test. So the test part keeps all its pixels.
         """
         mask = np.zeros(within.shape, np.bool_)
         own = [self.window(block) for block, other in self.parts.items() if other == part]
@@ -74,7 +74,7 @@ def count_blocks(shape: tuple[int, int], side: int) -> tuple[int, int]:
 
 
 def deal_parts(names: Iterable[str], *, validation: float, test: float, seed: int) -> dict[str, Part]:
-    """Deal names out to the parts, in the order of a seeded hash: first test, then validation, the rest training.
+    """Assign names to the parts in the order of a seeded hash: first test, then validation, the rest training.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def deal_parts(names: Iterable[str], *, validation: float, test: float, seed: in
 def deal_scenes(
     names: Iterable[str], together: Iterable[tuple[str, str]], *, validation: float, test: float, seed: int
 ) -> dict[str, Part]:
-    """Deal scenes out to the parts, keeping pairs in one part; other parameters as in `deal_parts`.
+    """Assign scenes to the parts, keeping pairs in one part; other parameters as in `deal_parts`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Weights that were trained elsewhere: what fits is loaded by name, the rest is told.
+"""Weights that were trained elsewhere: those that fit are loaded by name, the others are reported.
 
 Names match after the prefix that fits best, so ``conv1.weight`` of a classifier becomes
 ``backbone.conv1.weight``. VGG16's dense layers become convolutions (`transplant`).
@@ -18,18 +18,18 @@ import torch
 from torch import nn
 
 from segflow.errors import ModelError
-from segflow.segmentation.networks.published.transplant import find_vgg, rename_vgg
+from segflow.segmentation.networks.published.transplant import rename_vgg
 
 State = Mapping[str, torch.Tensor] | Mapping[str, npt.NDArray[np.float32]]
 
-_COLOURS = 3  # bands that classifiers of photographs see
+_COLOURS = 3  # bands of the photographs that classifiers are trained on
 _COUNTER = "num_batches_tracked"  # of training, which prediction ignores
 _KERNELS = 4  # dimensions of the weights of a convolution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What became of the weights, by the network's own names.
+    """Which weights were loaded and which were not, by the network's own names.
 
     Attributes
     ----------
@@ -69,23 +69,12 @@ def load_pretrained(network: nn.Module, state: State) -> Loaded:
     ------
     ModelError
         If no weight fits; the message names the first of the network's and what was found.
+        If the network holds a VGG16, and the weights are those of another classifier with features of such names.
     """
     tensors = {name: torch.as_tensor(value) for name, value in state.items() if not name.endswith(_COUNTER)}
-    if "features.0.weight" in tensors and "classifier.0.weight" in tensors and find_vgg(network):
+    if "features.0.weight" in tensors and "classifier.0.weight" in tensors:
         tensors = rename_vgg(network, tensors)
     return _load(network, _best_prefix(network, tensors))
-
-
-def load_vgg_classifier(network: nn.Module, state: State) -> Loaded:
-    """Load a VGG16 classifier in torchvision's names: its dense layers slide over the image as convolutions.
-
-    Raises
-    ------
-    ModelError
-        If the network holds no VGG16, or the weights are not those of a VGG16.
-    """
-    tensors = {name: torch.as_tensor(value) for name, value in state.items() if not name.endswith(_COUNTER)}
-    return _load(network, rename_vgg(network, tensors))
 
 
 def adapt_first_convolution(weight: torch.Tensor, in_channels: int) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """VGG16's classifier inside an FCN: its dense layers, reshaped, slide over the image as convolutions.
 
-A dense layer that sees 512 × 7 × 7 features holds the same numbers as 7 × 7 kernels over 512 channels, in the
+A dense layer over 512 × 7 × 7 features holds the same numbers as 7 × 7 kernels over 512 channels, in the
 same order. For an image of 224 × 224 px the convolutions give its answer, at one position.
 
 References
@@ -25,7 +25,7 @@ _DENSE = ("classifier.0", "classifier.3", "classifier.6")
 Tensors = Mapping[str, torch.Tensor]
 
 
-def find_vgg(network: nn.Module) -> tuple[str, VGG16] | None:
+def _find_vgg(network: nn.Module) -> tuple[str, VGG16] | None:
     """Give the prefix of the names inside the network's VGG16, and that; None where there is none."""
     for name, part in network.named_modules():
         if isinstance(part, VGG16):
@@ -36,15 +36,16 @@ def find_vgg(network: nn.Module) -> tuple[str, VGG16] | None:
 def rename_vgg(network: nn.Module, tensors: Tensors) -> dict[str, torch.Tensor]:
     """Give a classifier's weights, in torchvision's names, under the network's names; dense ones as kernels.
 
+    A network that holds no VGG16 gets them under their own names.
+
     Raises
     ------
     ModelError
-        If the network holds no VGG16, or the weights are not those of a VGG16.
+        If the network holds a VGG16, but the weights are not those of one.
     """
-    found = find_vgg(network)
+    found = _find_vgg(network)
     if found is None:
-        msg = f"a VGG16 classifier does not fit a {type(network).__name__}: choose an fcn…-vgg16 network"
-        raise ModelError(msg)
+        return dict(tensors)
     prefix, vgg = found
     score = "score7" if hasattr(network, "score7") else "score_fr"
     names = dict(zip(_DENSE, (f"{prefix}fc6.0", f"{prefix}fc7.0", score), strict=True))

@@ -1,5 +1,6 @@
 """Training: a loop that learns, repeats itself and says why it stops; a flow that ends in a model."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +19,14 @@ from segflow.io.storage.files import replace_file
 from segflow.io.work.training_log import read_training_log
 from segflow.segmentation.networks.registry import build_network
 from segflow.segmentation.predict.weights import restore_network
-from segflow.segmentation.scores.metrics import Scores
-from segflow.segmentation.spec import ModelSpec
-from segflow.segmentation.training.chips import Sample, measure_bands
+from segflow.segmentation.scores.metrics import Counts, Scores
+from segflow.segmentation.spec import BandSpec, ModelSpec
+from segflow.segmentation.training.chips import Sample, measure_bands, normalise
+from segflow.segmentation.training.decision import count_logits
 from segflow.segmentation.training.loop import Logs, train_network
-from segflow.segmentation.training.prediction import count_samples, scene_logits, scene_pieces
+from segflow.segmentation.training.prediction import scene_pieces
 from segflow.segmentation.training.recipe import Epoch, Recipe, Task
+from segflow.tiling import Tile, TileGrid
 from tests.training_scenes import PLAIN, bright_and_dark, write_toy
 
 
@@ -82,10 +85,27 @@ def learn(folder: Path, recipe: Recipe = RECIPE, samples: tuple[Sample, ...] = S
     return best, notes
 
 
+def whole_pass(network: nn.Module, sample: Sample, stride: int) -> np.ndarray:
+    """Give the (classes, height, width) logits of a whole scene in one pass, by hand."""
+    height, width = sample.labels.shape
+    inputs = np.pad(
+        normalise(sample.pixels, sample.valid, PLAIN), ((0, 0), (0, -height % stride), (0, -width % stride))
+    )
+    with torch.inference_mode():
+        return network.eval()(torch.from_numpy(inputs)[None])[0, :, :height, :width].numpy()
+
+
+def count(
+    network: nn.Module, samples: list[Sample], bands: tuple[BandSpec, ...], *, stride: int = 2, margin: int = 8
+) -> Counts:
+    """Count the labelled pixels of scenes by true and predicted class."""
+    pieces = list(scene_pieces(network, samples, bands=bands, stride=stride, margin=margin))
+    return count_logits([logits for logits, _ in pieces], [piece for _, piece in pieces], np.zeros(2, np.float32))
+
+
 def score(network: nn.Module) -> float:
     bands = measure_bands(SCENES, ("red", "nir"))
-    counts = count_samples(network, [bright_and_dark("c", 3)], bands=bands, classes=2, stride=2, margin=8)
-    return Scores.of(counts).mean_iou
+    return Scores.of(count(network, [bright_and_dark("c", 3)], bands)).mean_iou
 
 
 def test_it_learns_repeats_itself_and_keeps_the_best_epoch(tmp_path: Path) -> None:
@@ -141,10 +161,12 @@ def test_maps_fit_scenes_of_any_size() -> None:
         name="c", pixels=sample.pixels[:, :61, :47], valid=sample.valid[:61, :47], labels=sample.labels[:61, :47]
     )
     network = build_network("unet", {"widths": [2, 2, 2]}, in_channels=2, classes=2)
-    found = scene_logits(network, cut, bands=PLAIN, stride=4)
-    counts = count_samples(network, [cut], bands=PLAIN, classes=2, stride=4, margin=20)
+    ((found, piece),) = scene_pieces(network, [cut], bands=PLAIN, stride=4, margin=20)
+    counts = count(network, [cut], PLAIN, stride=4, margin=20)
 
     assert found.shape == (2, 61, 47)
+    assert piece.labels.shape == (61, 47)
+    assert np.array_equal(found, whole_pass(network, cut, 4))
     assert counts.sum() == np.sum(cut.valid & (cut.labels != 255))
 
 
@@ -157,7 +179,7 @@ def test_large_scenes_are_predicted_where_they_have_labels_and_as_in_one_piece()
         name="l", pixels=random.integers(0, 9, (2, *shape), np.uint8), valid=np.ones(shape, bool), labels=labels
     )
     network = build_network("unet", {"widths": [2, 3]}, in_channels=2, classes=2)
-    whole = scene_logits(network, sample, bands=PLAIN, stride=2)
+    whole = whole_pass(network, sample, 2)
     pieces = list(scene_pieces(network, [sample], bands=PLAIN, stride=2, margin=8))
 
     assert [piece.labels.shape for _, piece in pieces] == [(1024, 1024)] * 4
@@ -209,7 +231,7 @@ def test_a_config_becomes_a_model_with_honest_scores(config: Path, tmp_path: Pat
     spec = ModelSpec.from_json(text)
     network = restore_network(spec, arrays)
     test = read_samples(plan_split(settings), "test", settings, dependency=8)
-    scores = Scores.of(count_samples(network, test, bands=spec.bands, classes=2, stride=spec.stride, margin=8))
+    scores = Scores.of(count(network, test, spec.bands, stride=spec.stride))
 
     assert find_model(str(path)).spec == spec
     assert spec.bfloat16_changes is not None
@@ -221,6 +243,34 @@ def test_a_config_becomes_a_model_with_honest_scores(config: Path, tmp_path: Pat
     assert list(spec.metrics["test"]["scenes"]) == ["s3"]
     assert spec.metrics["test"]["iou"]["bright"] == pytest.approx(scores.iou[1], abs=1e-4)
     assert str(tmp_path) not in text
+
+
+def test_a_margin_below_the_dependency_is_bounded_by_what_validation_scenes_show(config: Path) -> None:
+    settings = load_training(config, ["margin=2", "epochs=1"], environment={})
+    text, arrays = read_model_file(train_model(settings))
+    spec = ModelSpec.from_json(text)
+    (sample,) = read_samples(plan_split(settings), "validation", settings, dependency=8)
+    network = restore_network(spec, arrays)
+    halves = TileGrid(height=64, width=64, core=32, margin=2, stride=2)
+    as_run = tile_difference(network, spec, sample, halves)
+    clipped = tile_difference(network, spec, sample, [halves.around(tile.core) for tile in halves])
+
+    assert (spec.dependency, spec.margin, spec.guarantee) == (8, 2, "bounded")
+    assert spec.worst_difference_data == "1 piece of validation scenes"
+    assert 0 < as_run <= clipped <= spec.worst_difference < 1.01 * clipped + 1e-6
+
+
+def tile_difference(network: nn.Module, spec: ModelSpec, sample: Sample, tiles: Iterable[Tile]) -> float:
+    """Give the largest difference of a probability between the tiles of a scene and a whole pass, by hand."""
+    inputs = torch.from_numpy(normalise(sample.pixels, sample.valid, spec.bands))[None]
+    worst = 0.0
+    with torch.inference_mode():
+        whole = (network(inputs) / spec.temperature).softmax(1)
+        for tile in tiles:
+            part = (network(inputs[:, :, *tile.read.slices]) / spec.temperature).softmax(1)
+            difference = part[:, :, *tile.core_in_read.slices] - whole[:, :, *tile.core.slices]
+            worst = max(worst, float(difference.abs().max()))
+    return worst
 
 
 def test_the_log_tells_the_whole_story(config: Path) -> None:

@@ -109,6 +109,18 @@ def test_a_state_dict_becomes_a_model(tmp_path: Path, network: nn.Module, spec: 
     assert found.provenance["checkpoint"] == "w.pt"
 
 
+def test_a_margin_that_is_too_short_is_imported_with_what_it_costs(tmp_path: Path, network: nn.Module) -> None:
+    (tmp_path / "w.pt").write_bytes(saved(network.state_dict()))
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump({**SPEC, "margin": 2}))
+    found = import_model(tmp_path / "w.pt", tmp_path / "m.safetensors", spec=path).spec
+
+    assert (found.margin, found.guarantee) == (2, "bounded")
+    assert found.worst_difference_data == "random pixels, for want of scenes"
+    assert found.worst_difference is not None
+    assert 0 < found.worst_difference < 1
+
+
 WRAPPED = {
     "data parallel": lambda state: {f"module.{name}": value for name, value in state.items()},
     "lightning": lambda state: {

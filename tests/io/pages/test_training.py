@@ -43,7 +43,14 @@ def spec(**options: object) -> ModelSpec:
         "margin": 96,
         "guarantee": "exact",
         "metrics": {"test": {"mean_iou": 0.8768, "iou": {"other": 0.777, "never": None}}},
-        "provenance": {"settings": {"epochs": 40, "loss": {"dice": 1.0}, "validation": ["a", "b"], "margin": None}},
+        "provenance": {
+            "settings": {
+                "epochs": 40,
+                "loss": {"cross-entropy": 1.0, "dice": 0.5},
+                "validation": ["a", "b"],
+                "margin": None,
+            }
+        },
     }
     return ModelSpec(**{**given, **options})
 
@@ -101,7 +108,7 @@ def test_page_shows_curves_with_the_best_epoch(text):
 def test_page_holds_scores_and_settings(text):
     plain = text.replace("\u202f", " ")
 
-    for part in ("87.7 %", "77.7 %", "dice: 1.0", "a, b", "widths: 16, 32", "16 px, 96 px"):
+    for part in ("87.7 %", "77.7 %", "cross-entropy: 1.0, dice: 0.5", "a, b", "widths: 16, 32", "16 px, 96 px"):
         assert part in plain
     assert "nan" not in re.sub(r"data:image[^\"]*", "", plain).lower()
 

@@ -6,8 +6,7 @@ import pytest
 
 from segflow.errors import ModelError
 from segflow.flows.models.architectures import architectures_text, describe_architectures
-from segflow.segmentation.networks.geometry import KNOWN
-from segflow.segmentation.networks.registry import architectures, build_network
+from segflow.segmentation.networks.registry import ARCHITECTURES, build_network
 from segflow.segmentation.probe import probe_network
 from tests.segmentation.networks.narrow import NARROW
 
@@ -15,14 +14,14 @@ from tests.segmentation.networks.narrow import NARROW
 ARGUMENTS = {**NARROW, "smp": {}}
 # Seconds each, and built from the same layers as those that stay.
 HEAVY = {*("fcn-resnet101", "fcn-resnet50", "fcn-googlenet", "fcn16s-vgg16", "fcn32s-vgg16"), *("smp", "unet-resnet50")}
-NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in architectures()]
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in ARCHITECTURES]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_geometry_is_as_measured(name: str) -> None:
     network = build_network(name, ARGUMENTS.get(name, {}), in_channels=3, classes=2)
 
-    assert probe_network(network, 3) == KNOWN[name].probe
+    assert probe_network(network, 3) == ARCHITECTURES[name].probe
 
 
 def test_geometry_does_not_depend_on_what_is_ours() -> None:
@@ -30,7 +29,7 @@ def test_geometry_does_not_depend_on_what_is_ours() -> None:
         "fcn8s-vgg16", {"width": 1 / 32, "batch_norm": True, "at_once": True}, in_channels=5, classes=3
     )
 
-    assert probe_network(network, 5) == KNOWN["fcn8s-vgg16"].probe
+    assert probe_network(network, 5) == ARCHITECTURES["fcn8s-vgg16"].probe
 
 
 def test_every_architecture_is_described() -> None:
@@ -38,7 +37,7 @@ def test_every_architecture_is_described() -> None:
     by_name = {info.name: info for info in infos}
     text = architectures_text(infos)
 
-    assert tuple(by_name) == architectures() == tuple(sorted(KNOWN))
+    assert tuple(by_name) == tuple(ARCHITECTURES) == tuple(sorted(ARCHITECTURES))
     assert by_name["fcn8s-vgg16"].parameters == 134_489_759
     assert by_name["fcn8s-vgg16"].as_dict()["margin"] == 224
     assert {info.guarantee for info in infos} == {"exact"}

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from segflow.segmentation.networks.geometry import KNOWN
-from segflow.segmentation.networks.registry import architectures, build_network
+from segflow.segmentation.networks.registry import ARCHITECTURES, build_network
 from segflow.segmentation.predict.engines import TorchEngine
 from segflow.segmentation.probe import _slim, guarantee_for, probe_network
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
@@ -17,12 +16,12 @@ from segflow.tiling import TileGrid
 from tests.segmentation.networks.narrow import NARROW, narrow_network
 
 HEAVY = {"fcn-resnet50", "fcn-resnet101", "unet-resnet50", "unet-vgg16"}  # wide, whatever they are told
-NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in architectures()]
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name in HEAVY else name for name in ARCHITECTURES]
 
 
 def grid_of(network_name: str, height: int, beyond: int) -> TileGrid:
     """A scene long enough for tiles that see neither of its ends, with sides that are no multiple of the stride."""
-    probe = KNOWN[network_name].probe
+    probe = ARCHITECTURES[network_name].probe
     margin, _ = guarantee_for(probe)
     return TileGrid(height=height, width=2 * margin + beyond, core=64, margin=margin, stride=probe.stride)
 
@@ -46,7 +45,7 @@ def differences(network: nn.Module, tiles: TileGrid) -> list[float]:
     return found
 
 
-@pytest.mark.parametrize("name", architectures())
+@pytest.mark.parametrize("name", ARCHITECTURES)
 def test_tiles_equal_the_whole_scene(name: str) -> None:
     """Where each network looks, in double precision: zero padding at a read's border must not reach a core."""
     network = (
@@ -114,7 +113,7 @@ def make_spec(name: str, tiles: TileGrid) -> ModelSpec:
         gsd_range=(5, 20),
         classes=(ClassSpec(value=0, name="a", colour="#000000"), ClassSpec(value=1, name="b", colour="#ffffff")),
         stride=tiles.stride,
-        dependency=KNOWN[name].probe.dependency,
+        dependency=ARCHITECTURES[name].probe.dependency,
         margin=tiles.margin,
         guarantee="exact",
     )

@@ -10,22 +10,24 @@ import pytest
 import torch
 from torch import nn
 
+from segflow.configs.recipes import find_presets, find_recipe
 from segflow.io.models.packages import write_model_file
-from segflow.segmentation.networks.presets import presets
-from segflow.segmentation.networks.registry import build_network
+from segflow.segmentation.networks.registry import ARCHITECTURES, build_network
 from segflow.segmentation.predict.weights import pack_weights
 from segflow.segmentation.probe import guarantee_for
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
 
+PRESETS = {name: find_recipe(name) for network in ARCHITECTURES for name in find_presets(network)}
 # The others take up to half a minute each and differ in depth or size only.
 QUICK = {"fcn-resnet50-320", "unet-resnet50-320"}
-NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in presets()]
+NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in PRESETS]
 
 SCENE = (1, 3, 70, 133)  # not square, and no multiple of any stride
 
 ANSWER = """
 import hashlib, sys
 import torch
+from segflow.configs.recipes import find_presets, find_recipe
 from segflow.io.models.packages import read_model_file
 from segflow.segmentation.spec import ModelSpec
 from segflow.segmentation.predict.weights import restore_network
@@ -40,17 +42,17 @@ print(hashlib.sha256(logits.contiguous().numpy().tobytes()).hexdigest())
 
 
 def test_s8_names() -> None:
-    assert set(presets()) == {
+    assert set(PRESETS) == {
         *("fcn-resnet50-320", "fcn-resnet50-640", "fcn-resnet101-320", "fcn-resnet101-640"),
         *("unet-resnet50-320", "unet-resnet50-640", "unet-vgg16-320", "unet-vgg16-640"),
     }
-    assert all(name == f"{preset.architecture}-{preset.size}" for name, preset in presets().items())
+    assert all(name == f"{preset['network']}-{preset['chip']}" for name, preset in PRESETS.items())
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_s8_a_preset_trains_predicts_and_survives(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    side = presets()[name].size
+    side = PRESETS[name]["chip"]
     network = build_network(name, {}, in_channels=3, classes=2)
     take_a_step(network, side)
     network.eval()
@@ -92,9 +94,7 @@ def single_threaded(network: nn.Module) -> np.ndarray:
 
 
 def make_spec(name: str) -> ModelSpec:
-    from segflow.segmentation.networks.geometry import KNOWN
-
-    probe = KNOWN[presets()[name].architecture].probe
+    probe = ARCHITECTURES[PRESETS[name]["network"]].probe
     margin, guarantee = guarantee_for(probe)
     return ModelSpec(
         name=name,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from segflow.errors import ModelError
-from segflow.segmentation.networks.registry import architectures, build_network
+from segflow.segmentation.networks.registry import ARCHITECTURES, build_network
 from segflow.segmentation.predict.weights import pack_weights, restore_network, round_kernels
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
 from tests.segmentation.networks.narrow import NARROW, narrow_network
@@ -33,7 +33,7 @@ def make_spec(architecture: str = "unet", widths: tuple[int, ...] = ()) -> Model
     )
 
 
-@pytest.mark.parametrize("architecture", architectures())
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_weights_survive_packing(architecture: str) -> None:
     spec = make_spec(architecture)
     network = narrow_network(architecture)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segflow.errors import TrainingError
-from segflow.segmentation.training.losses import SegmentationLoss, describe_loss, weigh_classes
+from segflow.segmentation.training.losses import SegmentationLoss, weigh_classes
 from segflow.segmentation.training.recipe import Recipe
 
 CLASSES = 3
@@ -109,7 +109,6 @@ def test_a_sum_is_the_sum_of_its_terms() -> None:
     single = sum(weight * measure(Recipe(loss={name: 1.0}), logits, labels) for name, weight in terms.items())
 
     assert measure(Recipe(loss=terms), logits, labels) == pytest.approx(single, rel=1e-5)
-    assert describe_loss({"cross-entropy": 1.0, "dice": 0.5}) == "cross-entropy + 0.5 dice"
 
 
 @pytest.mark.parametrize("term", ["cross-entropy", "focal", "dice", "lovasz"])
