@@ -13,8 +13,8 @@ import kornia.augmentation as K  # noqa: N812  # its documentation's name
 import torch
 from torch import nn
 
+from segflow.configs.recipe import Augmentation
 from segflow.segmentation.spec import NODATA, BandSpec
-from segflow.segmentation.training.recipe import Augmentation
 
 _SYMMETRIES = 8  # of the square
 _QUARTERS = 4
