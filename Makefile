@@ -4,6 +4,7 @@
 #   make test     install and run the tests that need no GPU, QGIS or half a minute
 #   make check    lint + types + test: what .ci/run runs
 #   make test-M   the tests marked M: slow, cluster, prefect, gpu, docker, qgis (needs Debian's python3-qgis)
+#   make settings write docs/settings.md from the fields of the settings classes
 #   make bench    measure speed and memory on this machine: docs/benchmarks.md
 #   make bench-models   train FCNs and U-Nets briefly on the same data and compare them: docs/benchmarks.md
 #   make lock     resolve the dependencies again, keeping the versions in requirements.lock where they fit
@@ -22,7 +23,7 @@ ifdef PIP_CERT
 export SSL_CERT_FILE ?= $(PIP_CERT)
 endif
 
-.PHONY: demo test test-qgis check lint types bench bench-models docs lock format install clean
+.PHONY: demo test test-qgis check lint types bench bench-models docs settings lock format install clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -69,6 +70,9 @@ bench-models: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m pytest -q tests/test_docs.py
+
+settings: $(READY)
+	$(BIN)/python -m segflow.configs.reference > docs/settings.md
 
 install: $(READY)
 

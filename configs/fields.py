@@ -47,15 +47,21 @@ class SettingField:
         return f"{PREFIX}{self.name.upper()}"
 
     @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is MISSING
+
+    @property
     def default_text(self) -> str:
-        """Its default in words; empty where that is that nothing happens."""
-        if self.default is MISSING or self.default is None or self.default is False or self.default == ():
-            return self.setting.unset
-        if self.default is True:
-            return "yes"
-        if isinstance(self.default, int | float):
-            return f"{self.default:,}".removesuffix(".0")
-        return str(self.default)
+        """Its default in words; empty where it has none, or that is to do nothing."""
+        value = self.default
+        if isinstance(value, bool):
+            return "yes" if value else self.setting.unset
+        if isinstance(value, int | float):
+            return f"{value:,}".removesuffix(".0")
+        if isinstance(value, dict) and value:
+            return f"{{{', '.join(f'{key}: {number:g}' for key, number in value.items())}}}"
+        return value if isinstance(value, str) else self.setting.unset
 
 
 def settings_of(kind: type) -> tuple[SettingField, ...]:
