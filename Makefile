@@ -4,6 +4,7 @@
 #   make test     install and run the tests that need no GPU, QGIS or patience, side by side on all processors
 #   make check    lint + types + test; .ci/run runs test-slow and test-qgis too
 #   make test-M   the tests marked M: slow, release, cluster, prefect, gpu, docker, qgis (CONTRIBUTING.md, "Tests")
+#   make settings write docs/settings.md from the fields of the settings classes
 #   make bench    measure speed and memory on this machine: docs/benchmarks.md
 #   make bench-models   train FCNs and U-Nets briefly on the same data and compare them: docs/benchmarks.md
 #   make lock     resolve the dependencies again, keeping the versions in requirements.lock where they fit
@@ -26,7 +27,7 @@ endif
 # without that, each of the many processes that tests start takes 20 s longer to import torch.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-slow test-qgis check lint types bench bench-models docs lock format install clean
+.PHONY: demo test test-slow test-qgis check lint types bench bench-models docs settings lock format install clean
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -80,6 +81,9 @@ bench-models: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m pytest -q tests/test_docs.py
+
+settings: $(READY)
+	$(BIN)/python -m segflow.configs.reference > docs/settings.md
 
 install: $(READY)
 

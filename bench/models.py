@@ -25,7 +25,8 @@ from models_entries import AUGMENTED, COMPARED, IN_TURN, LIGHT, TOLERANCE, Entry
 from models_page import section, write_section
 from mosaic_scene import default_data, parser, scratch
 
-from segflow.configs.training import TrainSettings, load_training
+from segflow.configs.training import TrainSettings
+from segflow.configs.training_files import load_training
 from segflow.flows.models.lookup import find_model
 from segflow.flows.train.labelled import plan_split, read_samples
 from segflow.flows.train.train import train_model

@@ -6,54 +6,55 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from annotated_types import Ge
 
-from segflow.configs.loader import load_settings, read_mapping
+from segflow.configs.fields import settings_class
+from segflow.configs.kinds import DeploymentName, Positive
+from segflow.configs.setting import NOTHING, PIXELS, Panel, Setting
 from segflow.errors import SettingsError
 
 FlowName = Literal["segment_scene", "segment_batch", "watch_folder", "train_model", "retrain_and_segment"]
 WhenFull = Literal["wait", "skip"]
-Name = Annotated[str, Field(pattern=r"^[^/%&<>]+$")]
 _FILE = "deployments.yaml"
 
 
+@settings_class
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentSettings:
-    """One flow with its parameters and its times.
+    """One flow with its parameters and its times."""
 
-    Attributes
-    ----------
-    name
-        What Prefect's screen calls it.
-    flow
-        Which flow.
-    parameters
-        Its parameters; those of a flow that has a schedule must be complete.
-    cron, timezone
-        Times in cron's language, and where on Earth they are meant.
-    every
-        Time between starts [s], instead of ``cron``; neither: started by hand only.
-    active
-        Whether its schedule starts runs.
-    limit
-        How many runs of it may go on at once.
-    when_full
-        Whether a run beyond that limit waits, or is dropped, which suits a watch.
-    description, tags
-        For Prefect's screen.
-    """
-
-    name: Name
-    flow: FlowName
-    parameters: dict[str, Any] = field(default_factory=dict)
-    cron: str | None = None
-    timezone: str = "UTC"
-    every: Annotated[float, Field(ge=1)] | None = None
-    active: bool = True
-    limit: Annotated[int, Field(ge=1)] = 1
-    when_full: WhenFull = "wait"
-    description: str = ""
-    tags: tuple[str, ...] = ()
+    name: Annotated[DeploymentName, Setting(NOTHING, Panel.PREFECT, "What Prefect's screen calls it.")]
+    flow: Annotated[
+        FlowName,
+        Setting(
+            PIXELS,
+            Panel.PREFECT,
+            "Which flow: segment_scene, segment_batch, watch_folder, train_model or retrain_and_segment.",
+        ),
+    ]
+    parameters: Annotated[
+        dict[str, Any],
+        Setting(PIXELS, Panel.PREFECT, "Its parameters; those of a flow that has a schedule must be complete."),
+    ] = field(default_factory=dict)
+    cron: Annotated[
+        str | None, Setting(NOTHING, Panel.PREFECT, "Times in cron's language.", unset="started by hand only")
+    ] = None
+    timezone: Annotated[str, Setting(NOTHING, Panel.PREFECT, "Where on Earth the times are meant.")] = "UTC"
+    every: Annotated[
+        Annotated[float, Ge(1)] | None, Setting(NOTHING, Panel.PREFECT, "Time between starts, instead of `cron` [s].")
+    ] = None
+    active: Annotated[bool, Setting(NOTHING, Panel.PREFECT, "Whether its schedule starts runs.")] = True
+    limit: Annotated[Positive, Setting(NOTHING, Panel.PREFECT, "How many runs of it may go on at once.")] = 1
+    when_full: Annotated[
+        WhenFull,
+        Setting(
+            NOTHING,
+            Panel.PREFECT,
+            "Whether a run beyond that limit waits (wait), or is dropped (skip), which suits a watch.",
+        ),
+    ] = "wait"
+    description: Annotated[str, Setting(NOTHING, Panel.PREFECT, "For Prefect's screen.")] = ""
+    tags: Annotated[tuple[str, ...], Setting(NOTHING, Panel.PREFECT, "For Prefect's screen.")] = ()
 
     def __post_init__(self) -> None:
         if self.cron is not None and self.every is not None:
@@ -61,31 +62,31 @@ class DeploymentSettings:
             raise ValueError(msg)
 
 
+@settings_class
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploySettings:
-    """What `segflow deploy` may be told.
+    """What `segflow deploy` may be told."""
 
-    Attributes
-    ----------
-    pool
-        Work pool, of type ``process``; made where it is missing.
-    pool_limit
-        How many runs may go on in it at once.
-    folder
-        Where runs start, so what relative paths in parameters are relative to; None: where `segflow deploy` is called.
-    environment
-        Variables that runs get beside the worker's own.
-    deployments
-        What to deploy.
-    """
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
-
-    pool: Name = "segflow"
-    pool_limit: Annotated[int, Field(ge=1)] = 2
-    folder: str | None = None
-    environment: dict[str, str] = field(default_factory=dict)
-    deployments: tuple[DeploymentSettings, ...] = ()
+    pool: Annotated[
+        DeploymentName, Setting(NOTHING, Panel.PREFECT, "Work pool, of type process; made where it is missing.")
+    ] = "segflow"
+    pool_limit: Annotated[Positive, Setting(NOTHING, Panel.PREFECT, "How many runs may go on in it at once.")] = 2
+    folder: Annotated[
+        str | None,
+        Setting(
+            NOTHING,
+            Panel.PREFECT,
+            "Where runs start: relative paths are relative to it.",
+            unset="this folder",
+            metavar="DIR",
+        ),
+    ] = None
+    environment: Annotated[
+        dict[str, str], Setting(NOTHING, Panel.PREFECT, "Variables that runs get beside the worker's own.")
+    ] = field(default_factory=dict)
+    deployments: Annotated[tuple[DeploymentSettings, ...], Setting(PIXELS, Panel.PREFECT, "What to deploy.")] = ()
 
 
 def load_deployments(file: str | Path | None = None, *, options: Mapping[str, Any] | None = None) -> DeploySettings:
@@ -103,6 +104,8 @@ def load_deployments(file: str | Path | None = None, *, options: Mapping[str, An
     SettingsError
         If a setting is unknown, missing or out of range, or two deployments have one name.
     """
+    from segflow.configs.loader import load_settings, read_mapping  # noqa: PLC0415  # brings pydantic, not for --help
+
     path = Path(str(files("segflow.configs"))) / _FILE if file is None else Path(file)
     content = read_mapping(path)
     listed = content.pop("deployments", [])

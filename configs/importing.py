@@ -4,59 +4,64 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from pydantic import Field
+from annotated_types import MinLen
 
-from segflow.configs.training import ClassSettings
+from segflow.configs.classes import ClassSettings
+from segflow.configs.fields import settings_class
+from segflow.configs.kinds import Count, ModelName, Positive, Rate
+from segflow.configs.setting import PIXELS, PRODUCTS, Panel, Setting
 from segflow.errors import SettingsError
-
-Positive = Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BandSettings:
     """One input band: its name, and what it was scaled by in training: ``(pixel - mean) / std``."""
 
-    name: Annotated[str, Field(min_length=1)]
+    name: Annotated[str, MinLen(1)]
     mean: float
-    std: Positive
+    std: Rate
 
 
+@settings_class
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportSettings:
-    """What the YAML file given by ``--spec`` says.
+    """What the YAML file given by ``--spec`` says."""
 
-    Attributes
-    ----------
-    name, version, licence, description
-        Of the model; the description says what it was trained on.
-    architecture, arguments
-        Name of a network (``segflow model architectures``) and what its builder takes.
-    bands
-        In the order of the network's input channels.
-    dtype
-        Data type of the pixels.
-    classes
-        In the order of the logits.
-    gsd, gsd_range
-        Ground sampling distance of the training scenes, and the range that the model accepts [m];
-        None: from 3/4 to 3/2 of it.
-    margin, core
-        How far tiles read past their core, and its side [px]; a margin of None covers the network's dependency.
-    """
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    architecture: str
-    bands: tuple[BandSettings, ...]
-    classes: tuple[ClassSettings, ...]
-    gsd: Positive
-    gsd_range: tuple[Positive, Positive] | None = None
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    dtype: str = "uint8"
-    margin: Annotated[int, Field(ge=0)] | None = None
-    core: Annotated[int, Field(gt=0)] = 1024
-    version: str = "1"
-    licence: str = ""
-    description: str = ""
+    name: Annotated[ModelName, Setting(PIXELS, Panel.MODEL, "Name of the model.")]
+    architecture: Annotated[
+        str, Setting(PIXELS, Panel.NETWORK, "A network by name; `segflow model architectures` lists them.")
+    ]
+    bands: Annotated[
+        tuple[BandSettings, ...],
+        Setting(PIXELS, Panel.MODEL, "Bands in the order of the network's channels: {name: red, mean: 60, std: 20}, …"),
+    ]
+    classes: Annotated[
+        tuple[ClassSettings, ...],
+        Setting(
+            PIXELS, Panel.MODEL, "Classes in the order of the logits: {value: 0, name: other, colour: '#d9c88f'}, …"
+        ),
+    ]
+    gsd: Annotated[Rate, Setting(PIXELS, Panel.MODEL, "Ground sampling distance of the training scenes [m].")]
+    gsd_range: Annotated[
+        tuple[Rate, Rate] | None,
+        Setting(
+            PIXELS, Panel.MODEL, "Ground sampling distances that the model accepts [m].", unset="3/4 to 3/2 of `gsd`"
+        ),
+    ] = None
+    arguments: Annotated[Mapping[str, Any], Setting(PIXELS, Panel.NETWORK, "What the network's builder takes.")] = (
+        field(default_factory=dict)
+    )
+    dtype: Annotated[str, Setting(PIXELS, Panel.MODEL, "Data type of the pixels.")] = "uint8"
+    margin: Annotated[
+        Count | None,
+        Setting(
+            PIXELS, Panel.NETWORK, "How far tiles read past their core [px].", unset="as much as exact tiling needs"
+        ),
+    ] = None
+    core: Annotated[Positive, Setting(PRODUCTS, Panel.NETWORK, "Side of the core of the model's tiles [px].")] = 1024
+    version: Annotated[str, Setting(PRODUCTS, Panel.MODEL, "Version of the model.")] = "1"
+    licence: Annotated[str, Setting(PRODUCTS, Panel.MODEL, "Licence of the model.")] = ""
+    description: Annotated[str, Setting(PRODUCTS, Panel.MODEL, "What the model was trained on.")] = ""
 
     def __post_init__(self) -> None:
         if not self.bands or not self.classes:

@@ -3,16 +3,14 @@
 import difflib
 import os
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from segflow.configs.fields import SettingField, settings_of
 from segflow.errors import SettingsError
-
-PREFIX = "SEGFLOW_"
 
 Settings = TypeVar("Settings")
 
@@ -31,7 +29,7 @@ def load_settings(
     Parameters
     ----------
     kind
-        A frozen dataclass whose fields are the settings.
+        A frozen dataclass whose fields are the settings, each with what it says of itself.
     file
         YAML file with a mapping from setting to value; None for no file.
     environment
@@ -48,10 +46,11 @@ def load_settings(
     SettingsError
         If a setting is unknown or its value is not of the field's type or range.
     """
-    known = [field.name for field in fields(kind)]  # type: ignore[arg-type]  # every kind is a dataclass
+    settings = settings_of(kind)
+    known = [field.name for field in settings]
     sources: list[tuple[str, dict[str, Any]]] = [
         (str(file), read_mapping(file) if file is not None else {}),
-        ("environment", _from_environment(environment or {}, known)),
+        ("environment", _from_environment(environment or {}, settings)),
         (source, {key: value for key, value in (options or {}).items() if value is not None}),
         (source, dict(overrides or {})),
     ]
@@ -89,8 +88,8 @@ def read_mapping(file: str | os.PathLike[str]) -> dict[str, Any]:
     return {str(key).replace("-", "_"): value for key, value in content.items()}
 
 
-def _from_environment(environment: Mapping[str, str], known: list[str]) -> dict[str, Any]:
-    names = {PREFIX + name.upper(): name for name in known}
+def _from_environment(environment: Mapping[str, str], settings: tuple[SettingField, ...]) -> dict[str, Any]:
+    names = {field.variable: field.name for field in settings}
     return {names[key]: value for key, value in environment.items() if key in names and value != ""}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from segflow.configs.training import ClassSettings
+from segflow.configs.classes import ClassSettings
 from segflow.errors import SettingsError
 
 _COLOURS = (

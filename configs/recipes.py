@@ -11,11 +11,6 @@ from segflow.errors import SettingsError
 _FILE = "recipes.yaml"
 
 
-def recipe_names() -> tuple[str, ...]:
-    """Give the names of the shipped recipes, in the order of their file."""
-    return tuple(_recipes())
-
-
 def find_recipe(name: str) -> dict[str, Any]:
     """Give the settings of a recipe by name.
 

@@ -1,54 +1,59 @@
 """Settings of `segflow retrain`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
-from pydantic import Field
+from annotated_types import Ge
+
+from segflow.configs.fields import settings_class
+from segflow.configs.kinds import Chance, Decay
+from segflow.configs.setting import NOTHING, PIXELS, Panel, Setting
 
 
+@settings_class
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromotionRule:
-    """When a new model takes the place of the one in use.
+    """When a new model takes the place of the one in use."""
 
-    Attributes
-    ----------
-    least_scenes
-        Kept-out scenes that are needed to compare at all.
-    least_gain
-        Mean IoU must rise by more than this; 0: any rise.
-    most_loss
-        IoU that a single class may lose.
-    """
-
-    least_scenes: Annotated[int, Field(ge=1)] = 3
-    least_gain: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    most_loss: Annotated[float, Field(ge=0, le=1)] = 0.02
+    least_scenes: Annotated[
+        Annotated[int, Ge(1)], Setting(NOTHING, Panel.PROMOTION, "Kept-out scenes that are needed to compare.")
+    ] = 3
+    least_gain: Annotated[
+        Decay, Setting(NOTHING, Panel.PROMOTION, "Mean IoU must rise by more than this; 0: any rise.")
+    ] = 0.0
+    most_loss: Annotated[Chance, Setting(NOTHING, Panel.PROMOTION, "IoU that a single class may lose.")] = 0.02
 
 
+@settings_class
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetrainSettings:
-    """What a retraining is told.
+class RetrainSettings(PromotionRule):
+    """What a retraining is told; the rule decides which model goes into use, and changes none."""
 
-    Attributes
-    ----------
-    training
-        Folder of a project, or YAML file of a training.
-    assign
-        ``KEY=VALUE`` texts that override lines of it.
-    shelf
-        Folder that keeps the models: the one in use, those before it, and the ledger of promotions.
-    base
-        Model that is in use as long as the shelf holds none: a shipped one by name, or a file;
-        None: the first one that is trained goes into use unopposed.
-    from_current
-        Whether training starts from the weights of the model in use instead of those that the training names.
-    rule
-        When the new model goes into use.
-    """
+    training: Annotated[str, Setting(PIXELS, Panel.SHELF, "Folder of a project, or YAML file of a training.")]
+    assign: Annotated[tuple[str, ...], Setting(PIXELS, Panel.SHELF, "KEY=VALUE texts that override lines of it.")] = ()
+    shelf: Annotated[
+        str,
+        Setting(
+            NOTHING,
+            Panel.SHELF,
+            "Folder of the models: the one in use, those before it, the ledger.",
+            metavar="DIR",
+        ),
+    ] = "shelf"
+    base: Annotated[
+        str | None,
+        Setting(
+            NOTHING,
+            Panel.SHELF,
+            "Model in use as long as the shelf holds none: name or file.",
+            unset="the first one trained, unopposed",
+        ),
+    ] = None
+    from_current: Annotated[
+        bool, Setting(PIXELS, Panel.SHELF, "Start training from the weights of the model in use.")
+    ] = False
 
-    training: str
-    assign: tuple[str, ...] = ()
-    shelf: str
-    base: str | None = None
-    from_current: bool = False
-    rule: PromotionRule = PromotionRule()
+    @property
+    def rule(self) -> PromotionRule:
+        """When the new model goes into use."""
+        return PromotionRule(**{field.name: getattr(self, field.name) for field in fields(PromotionRule)})

@@ -22,7 +22,7 @@ FLOORS = {
     "tiling": {"errors"},
     "configs": {"errors", "tiling"},
     "io": {"errors", "tiling"},
-    "segmentation": {"errors", "tiling"},
+    "segmentation": {"errors", "tiling", "configs"},
     "flows": {"segflow", "errors", "tiling", "configs", "io", "segmentation"},
     "cli": {"segflow", "errors", "tiling", "configs", "flows"},
 }
@@ -142,6 +142,12 @@ def room_of(name):
     """Give the room of a module of segflow, without the package's name."""
     room = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
     return room.partition(".")[2] or "segflow"
+
+
+def test_segmentation_takes_nothing_but_its_recipe_from_the_settings():
+    reached = {other for name, path in MODULES.items() if floor_of(name) == "segmentation" for other in imports(path)}
+
+    assert {name for name in reached if name.startswith("segflow.configs")} == {"segflow.configs.recipe"}
 
 
 def named(cases):

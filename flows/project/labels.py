@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from segflow.configs.classes import ClassSettings
 from segflow.configs.loader import read_mapping
 from segflow.configs.project import set_lines
-from segflow.configs.training import ClassSettings, TrainSettings, load_training
+from segflow.configs.training import TrainSettings
+from segflow.configs.training_files import load_training
 from segflow.errors import OutputError, SettingsError
 from segflow.flows.access import training_access
 from segflow.flows.project.step import ProjectStep, align, project_command

@@ -8,9 +8,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from segflow.configs.classes import ClassSettings
 from segflow.configs.loader import read_mapping
 from segflow.configs.project import parse_classes, project_text, set_lines
-from segflow.configs.training import ClassSettings
 from segflow.errors import SceneError, SceneMismatchError, SettingsError
 from segflow.flows.models.lookup import find_model
 from segflow.flows.project.step import ProjectStep, project_command

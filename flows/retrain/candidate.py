@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from segflow.configs.retrain import RetrainSettings
-from segflow.configs.training import TrainSettings, load_training
+from segflow.configs.training import TrainSettings
+from segflow.configs.training_files import load_training
 from segflow.errors import SettingsError
 from segflow.flows.access import training_access
 from segflow.flows.models.lookup import find_model

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from segflow import __version__
+from segflow.configs.fields import values_that_change
+from segflow.configs.setting import PRODUCTS
 from segflow.flows.models.lookup import shipped_models
 from segflow.flows.products.entries import ITEM, vector_classes
 from segflow.flows.products.pixels import model_legend
@@ -40,19 +42,10 @@ def remove_stale(plan: RunPlan) -> None:
 
 def settings_digest(plan: RunPlan) -> str:
     """Give the digest of all that decides the products beyond the pixels."""
-    settings = plan.settings
-    parts = {
-        "format": FORMAT,
-        "version": __version__,
-        "classes": [entry.name for entry in vector_classes(settings, plan.model.spec)],
-        "min_area": settings.min_area,
-        "min_hole": settings.min_hole,
-        "simplify": settings.simplify,
-        "smooth": settings.smooth,
-        "max_vertices": settings.max_vertices,
-        "max_gap": settings.max_gap,
-        "min_length": settings.min_length,
-    }
+    classes = [entry.name for entry in vector_classes(plan.settings, plan.model.spec)]
+    resolved = {"classes": classes, "vectors": bool(classes)}
+    values = values_that_change(plan.settings, PRODUCTS, resolved)
+    parts = {"format": FORMAT, "version": __version__, "settings": values}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

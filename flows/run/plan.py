@@ -8,7 +8,9 @@ from pathlib import Path
 
 import psutil
 
+from segflow.configs.fields import values_that_change
 from segflow.configs.run import TILE_STEP, RunSettings
+from segflow.configs.setting import PIXELS
 from segflow.errors import SettingsError
 from segflow.flows.access import run_access
 from segflow.flows.models.lookup import ModelRef, find_model
@@ -177,24 +179,24 @@ def run_key(  # the inputs that decide a pixel, each by name
     device: str,
     settings: RunSettings,
 ) -> str:
-    """Give the digest of all that decides the value of a pixel.
+    """Give the digest of all that decides the value of a pixel: the scene's content, and each setting that does.
 
+    Where a setting has been resolved, what it has become decides, so that a model may be given by name or by path.
     The tiling is part of it only where the map depends on the tiling.
     """
     exact = is_exact(model.spec, tiles.margin)
-    parts = {
-        "format": FORMAT,
-        "scene": scene_digest,
+    resolved = {
         "name": settings.name or scene.name,
         "bands": bands,
         "model": model.digest,
         "device": device,
-        "precision": settings.precision,
-        "probabilities": settings.probabilities,
-        "sidecars": settings.sidecars,
-        "tiling": None if exact else [tiles.core, tiles.margin],
-        **({} if scene.native is None else {"resampled": scene.grid.shape}),
+        "scheduler": None,  # `device` says what it decides
+        "mosaic": None,  # the scene's digest says of what parts it is
+        "resample": None if scene.native is None else scene.grid.shape,
+        "tile": None if exact else tiles.core,
+        "margin": None if exact else tiles.margin,
     }
+    parts = {"format": FORMAT, "scene": scene_digest, "settings": values_that_change(settings, PIXELS, resolved)}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

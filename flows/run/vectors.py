@@ -10,6 +10,7 @@ from segflow.flows.run.plan import RunPlan
 from segflow.flows.vectorize.polygon_layers import ClassLayer, LayerWriting, Origin
 from segflow.flows.vectorize.polygon_map import PolygonJob, finish_polygons, trace_polygons
 from segflow.flows.vectorize.pool import Pool, cores, open_pool
+from segflow.flows.vectorize.rules import polygon_rules
 from segflow.flows.vectorize.worker_tasks import BlockTask, close_files, count_map
 from segflow.io.raster.maps import MapFiles
 from segflow.io.vector.formats import VectorWriter, open_vector_files
@@ -17,7 +18,6 @@ from segflow.io.vector.geopackage import VectorLayer
 from segflow.io.vector.spill import SpillFile
 from segflow.segmentation.spec import ClassSpec
 from segflow.segmentation.summary import MapSummary
-from segflow.segmentation.vectors.polygons.rules import PolygonRules
 from segflow.segmentation.vectors.sieving.sieve import Moved
 
 
@@ -88,18 +88,6 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
 BLOCKS_PER_PROCESS = 8  # a process that starts for less costs more than it gives
 
 
-def polygon_rules(settings: RunSettings) -> PolygonRules:
-    """Give what a run's settings say about polygons."""
-    return PolygonRules(
-        min_area_m2=settings.min_area,
-        min_hole_m2=settings.min_hole,
-        simplify_px=settings.simplify,
-        smooth=settings.smooth,
-        max_vertices=settings.max_vertices,
-        max_objects=settings.max_objects,
-    )
-
-
 def _layers(plan: RunPlan, classes: tuple[ClassSpec, ...]) -> list[ClassLayer]:
     return [
         ClassLayer(
@@ -133,8 +121,7 @@ def _write_lines(
         layers,
         origin,
         pool,
-        max_gap=settings.max_gap,
-        min_length=settings.min_length,
+        rules=settings,
         progress=progress.advance,
         note=progress.note,
     )

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from segflow.configs.kinds import Device
 from segflow.configs.loader import load_settings
-from segflow.configs.run import Device, Precision, RunSettings
+from segflow.configs.run import Precision, RunSettings
 from segflow.flows.scheduled.common import short_name
 
 

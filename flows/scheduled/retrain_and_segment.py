@@ -88,7 +88,6 @@ def retrain_and_segment(
     SegflowError
         What went wrong, in one line.
     """
-    rule = {"least_scenes": least_scenes, "least_gain": least_gain, "most_loss": most_loss}
     settings = load_settings(
         RetrainSettings,
         overrides={
@@ -97,7 +96,9 @@ def retrain_and_segment(
             "shelf": shelf,
             "base": base,
             "from_current": from_current,
-            "rule": rule,
+            "least_scenes": least_scenes,
+            "least_gain": least_gain,
+            "most_loss": most_loss,
         },
         source="parameter of the flow",
     )

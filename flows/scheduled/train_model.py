@@ -7,7 +7,8 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from segflow.configs.training import TrainSettings, load_training
+from segflow.configs.training import TrainSettings
+from segflow.configs.training_files import load_training
 from segflow.flows.scheduled.artifacts import artifact_key, show_link, show_table
 from segflow.flows.scheduled.bounds import wait_for_server
 from segflow.flows.scheduled.common import (

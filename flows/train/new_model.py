@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from segflow import __version__
+from segflow.configs.fields import names_that_change
+from segflow.configs.setting import NOTHING, PRODUCTS
 from segflow.configs.training import TrainSettings
 from segflow.errors import ModelError, TrainingError
 from segflow.flows.models.lookup import ModelRef, find_model
@@ -22,10 +24,11 @@ from segflow.segmentation.training.chips import Sample, measure_bands
 from segflow.segmentation.training.fine_tuning import adopt_weights, check_start
 from segflow.segmentation.training.loop import set_up
 
-_LIMITS = ("max_pixels", "max_bands", "max_block")  # of files that are opened: they change no pixel
 # What may differ between two trainings that give the same weights, or is true on one machine only.
-FREE = frozenset({"data", "out", "logs", "notes", "description", "licence", "version", "core", *_LIMITS})
-_LOCAL = frozenset({"data", "out", "logs", "notes", "threads", "device", "start", *_LIMITS})
+FREE = names_that_change(TrainSettings, PRODUCTS) | names_that_change(TrainSettings, NOTHING)
+_LOCAL = frozenset(
+    {"data", "out", "logs", "notes", "threads", "device", "start", "max_pixels", "max_bands", "max_block"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from segflow.configs.vector_rules import VectorRules
 from segflow.flows.vectorize.polygon_layers import ClassLayer, Origin
 from segflow.flows.vectorize.pool import Pool
 from segflow.flows.vectorize.worker_tasks import BlockTask, read_block
@@ -25,8 +26,7 @@ def write_lines(
     origin: Origin,
     pool: Pool,
     *,
-    max_gap: float,
-    min_length: float | None,
+    rules: VectorRules,
     progress: Callable[[int], None],
     note: Callable[[str], None],
 ) -> dict[int, int]:
@@ -34,10 +34,9 @@ def write_lines(
 
     Parameters
     ----------
-    max_gap
-        Widest gap that is bridged [m; px without a CRS].
-    min_length
-        Shorter networks are left out [m; px without a CRS]; None: those below `SHORTEST`.
+    rules
+        `max_gap` and `min_length` are those of centrelines [m; px without a CRS]; without a least length
+        networks below `SHORTEST` are left out.
     """
     side = pixel_side(files.grid)
     by_code = {layer.code: layer for layer in layers}
@@ -53,8 +52,8 @@ def write_lines(
         blocks(),
         grid=files.grid,
         classes=list(by_code),
-        max_gap_px=max_gap / side,
-        min_length_px=SHORTEST if min_length is None else min_length / side,
+        max_gap_px=rules.max_gap / side,
+        min_length_px=SHORTEST if rules.min_length is None else rules.min_length / side,
         progress=progress,
         on_wide=wide,
     )

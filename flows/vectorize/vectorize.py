@@ -18,6 +18,7 @@ from segflow.flows.progress import Progress, Silence, stage
 from segflow.flows.vectorize.polygon_layers import ClassLayer, LayerWriting, Origin
 from segflow.flows.vectorize.polygon_map import PolygonJob, PolygonMap, finish_polygons, trace_polygons
 from segflow.flows.vectorize.pool import Pool, cores, open_pool
+from segflow.flows.vectorize.rules import polygon_rules
 from segflow.flows.vectorize.worker_tasks import BlockTask, close_files, list_values
 from segflow.io.raster.classes import ClassRaster, check_confidence, code_values, read_classes
 from segflow.io.raster.maps import MapFiles
@@ -137,8 +138,7 @@ def _write(plan: _Plan, settings: VectorizeSettings, pool: Pool, progress: Progr
                 plan.lines,
                 origin,
                 pool,
-                max_gap=settings.max_gap,
-                min_length=settings.min_length,
+                rules=settings,
                 progress=progress.advance,
                 note=progress.note,
             )
@@ -197,14 +197,7 @@ def _plan(raster: ClassRaster, out: Path, kind: Format, settings: VectorizeSetti
         polygons=[layer for code, layer in layers.items() if shapes.get(code) != "line"],
         lines=[layer for code, layer in layers.items() if shapes.get(code) == "line"],
         names=names,
-        rules=PolygonRules(
-            min_area_m2=settings.min_area,
-            min_hole_m2=settings.min_hole,
-            simplify_px=settings.simplify,
-            smooth=settings.smooth,
-            max_vertices=settings.max_vertices,
-            max_objects=settings.max_objects,
-        ),
+        rules=polygon_rules(settings),
     )
 
 

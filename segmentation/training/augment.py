@@ -13,8 +13,8 @@ import kornia.augmentation as K  # noqa: N812  # its documentation's name
 import torch
 from torch import nn
 
+from segflow.configs.recipe import Augmentation
 from segflow.segmentation.spec import BandSpec
-from segflow.segmentation.training.recipe import Augmentation
 from segflow.tiling import NODATA
 
 _SYMMETRIES = 8  # of the square

@@ -157,7 +157,7 @@ def _learn(
 ) -> dict[str, Any]:
     """Train or resume, unless the training has ended already; give the checkpoint of the best network."""
     device = choose_device(recipe.device)
-    if recipe.mixed_precision == "float16" and device.type == "cpu":
+    if recipe.half_precision == "float16" and device.type == "cpu":
         msg = "mixed_precision float16 is for GPUs: set it to bfloat16 or false, or choose another device"
         raise SettingsError(msg)
     counts = count_labels(samples, task.classes)
@@ -195,7 +195,7 @@ def _fit(
         trainer = pl.Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
             devices=[device.index or 0] if device.type == "cuda" else 1,
-            precision=_PRECISIONS[recipe.mixed_precision],
+            precision=_PRECISIONS[recipe.half_precision],
             max_epochs=recipe.epochs,
             accumulate_grad_batches=recipe.accumulate,
             gradient_clip_val=recipe.clip,

@@ -77,7 +77,7 @@ class SegmentationModule(pl.LightningModule):
         self.network = network
         decay = get_ema_multi_avg_fn(recipe.averaging)
         self.averaged = AveragedModel(network, multi_avg_fn=decay, use_buffers=True)
-        self.augment = ChipAugmentation(task.bands, recipe.augmentation)
+        self.augment = ChipAugmentation(task.bands, recipe)
         self.loss = SegmentationLoss(recipe, weights)
         self.confusion = MulticlassConfusionMatrix(task.classes, ignore_index=NODATA)
         self.biases = np.zeros(task.classes, np.float32)

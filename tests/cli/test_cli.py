@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "dask", "distributed", "prefect", "rasterio", "numpy", "geopandas", "zarr")
+HEAVY = ("torch", "dask", "distributed", "prefect", "rasterio", "numpy", "geopandas", "zarr", "pydantic")
 
 
 def segflow(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from segflow.configs.loader import load_settings
-from segflow.configs.recipes import find_presets, find_recipe, recipe_names
-from segflow.configs.training import TrainSettings, load_training
+from segflow.configs.recipes import find_presets, find_recipe
+from segflow.configs.training import TrainSettings
+from segflow.configs.training_files import load_training
 from segflow.errors import SettingsError
 from segflow.flows.models.lookup import find_model
 from segflow.flows.progress import Silence
@@ -21,6 +23,7 @@ from segflow.segmentation.training.schedules import build_optimiser
 from tests.configs.test_train_settings import MINIMAL
 from tests.training_scenes import write_toy
 
+RECIPES = tuple(yaml.safe_load((Path(__file__).parents[2] / "configs" / "recipes.yaml").read_text(encoding="utf-8")))
 PAPER = ("fcn32s-vgg16-paper", "fcn16s-vgg16-paper", "fcn8s-vgg16-paper")
 
 
@@ -34,7 +37,7 @@ def settings(project: Path, name: str, *assign: str) -> TrainSettings:
     return load_training(project, assign, recipe=name, environment={})
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_goes_with_a_project_and_builds_its_network(project, name):
     found = settings(project, name)
     with torch.device("meta"):
@@ -45,7 +48,7 @@ def test_every_recipe_goes_with_a_project_and_builds_its_network(project, name):
     assert (found.name, found.gsd, len(found.classes)) == ("toy", 10, 2)
 
 
-@pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.parametrize("name", RECIPES)
 def test_recipes_say_nothing_of_the_data(name):
     told = {"data", "scenes", "labels", "classes", "bands", "gsd", "gsd_range", "out", "name", "class_values", "split"}
 

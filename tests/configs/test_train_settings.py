@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from segflow.configs.training import TrainSettings, load_training
+from segflow.configs.training import TrainSettings
+from segflow.configs.training_files import load_training
 from segflow.errors import SettingsError
 
 MINIMAL = """

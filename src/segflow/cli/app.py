@@ -9,7 +9,7 @@ import sys
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -28,11 +28,11 @@ from segflow.cli import (
     vectorize,
     watch,
 )
-from segflow.cli.given import run_settings
+from segflow.cli.given import Given, takes_settings
+from segflow.configs.run import RunSettings
 from segflow.errors import SegflowError, SettingsError
 
 if TYPE_CHECKING:
-    from segflow.configs.run import RunSettings
     from segflow.flows.many.batch import SceneOutcome
 
 EXIT_ERROR = 1
@@ -74,47 +74,8 @@ def _root(
 
 
 @app.command(rich_help_panel=MAP)
-def run(  # one parameter per option
-    scenes: options.Scenes,
-    *,
-    model: options.Model = None,
-    out: options.Out = None,
-    name: options.Name = None,
-    mosaic: options.Mosaic = None,
-    resample: options.Resample = None,
-    bands: options.Bands = None,
-    probabilities: options.Probabilities = None,
-    overwrite: options.Overwrite = None,
-    tile: options.Tile = None,
-    margin: options.Margin = None,
-    batch: options.Batch = None,
-    device: options.Device = None,
-    precision: options.Precision = None,
-    workers: options.Workers = None,
-    scheduler: options.Scheduler = None,
-    tls: options.Tls = None,
-    together: options.Together = None,
-    work: options.Work = None,
-    vectors: options.Vectors = None,
-    classes: options.Classes = None,
-    min_area: options.MinArea = None,
-    min_hole: options.MinHole = None,
-    simplify: options.Simplify = None,
-    smooth: options.Smooth = None,
-    max_vertices: options.MaxVertices = None,
-    max_objects: options.MaxObjects = None,
-    max_gap: options.MaxGap = None,
-    min_length: options.MinLength = None,
-    allow_remote: options.AllowRemote = None,
-    sidecars: options.Sidecars = None,
-    max_pixels: options.MaxPixels = None,
-    max_bands: options.MaxBands = None,
-    max_block: options.MaxBlock = None,
-    on_tile_error: options.OnTileError = None,
-    log_json: options.LogJson = None,
-    config: options.Config = None,
-    as_json: options.Json = False,
-) -> None:
+@takes_settings
+def run(scenes: options.Scenes, *, given: Given[RunSettings], as_json: options.Json = False) -> None:
     """Map scenes: class raster, confidence raster, GeoPackage, report and STAC item in OUT/SCENE/.
 
     Scenes may also be given as a glob, a CSV table with a column `scene`, a STAC item collection or the folder of a
@@ -123,7 +84,7 @@ def run(  # one parameter per option
     A run that was stopped goes on where it was; a finished one returns at once.
     Every option is also a line in the YAML file given by --config and a variable SEGFLOW_….
     """
-    settings = _settings(locals())
+    settings = given.load()
     from segflow.cli.console import watch
     from segflow.flows.events import log_events
     from segflow.flows.many.batch import segment_batch
@@ -146,34 +107,10 @@ def _tell(outcome: "SceneOutcome", *, as_json: bool) -> None:
 
 
 @app.command(rich_help_panel=MAP)
-def plan(
-    scenes: options.Scenes,
-    *,
-    model: options.Model = None,
-    out: options.Out = None,
-    name: options.Name = None,
-    mosaic: options.Mosaic = None,
-    resample: options.Resample = None,
-    bands: options.Bands = None,
-    probabilities: options.Probabilities = None,
-    tile: options.Tile = None,
-    margin: options.Margin = None,
-    batch: options.Batch = None,
-    device: options.Device = None,
-    precision: options.Precision = None,
-    workers: options.Workers = None,
-    vectors: options.Vectors = None,
-    classes: options.Classes = None,
-    allow_remote: options.AllowRemote = None,
-    sidecars: options.Sidecars = None,
-    max_pixels: options.MaxPixels = None,
-    max_bands: options.MaxBands = None,
-    max_block: options.MaxBlock = None,
-    config: options.Config = None,
-    as_json: options.Json = False,
-) -> None:
+@takes_settings
+def plan(scenes: options.Scenes, *, given: Given[RunSettings], as_json: options.Json = False) -> None:
     """Show what a run would do: tiles, reads, what the margin costs, memory, time, products. Writes nothing."""
-    settings = _settings(locals())
+    settings = given.load()
     from segflow.flows.run.preview import preview_run
 
     if len(scenes) > 1 and not settings.mosaic:
@@ -241,11 +178,6 @@ app.command(rich_help_panel=SCALE)(deploy.deploy)
 app.command(rich_help_panel=SCALE)(cluster.scheduler)
 app.command(rich_help_panel=SCALE)(cluster.worker)
 app.add_typer(cluster.tls, name="tls", rich_help_panel=SCALE)
-
-
-def _settings(given: dict[str, Any]) -> "RunSettings":
-    """Give the run settings of a command."""
-    return run_settings(given, given["config"], own={"scenes", "scene", "config", "as_json"})
 
 
 def _complain(error: Exception, message: str | None = None) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from segflow.cli import options
+from segflow.cli.given import Given, Subset, takes_settings
+from segflow.configs.deployments import DeploySettings, as_mapping, load_deployments
 
 File = Annotated[
     Path | None,
@@ -26,35 +28,23 @@ Api = Annotated[
         show_default=False,
     ),
 ]
-Pool = Annotated[str | None, typer.Option("--pool", help="Work pool. [default: segflow]", show_default=False)]
-Folder = Annotated[
-    str | None,
-    typer.Option(
-        "--folder",
-        help="Where runs start: relative paths are relative to it. [default: this folder]",
-        metavar="DIR",
-        show_default=False,
-    ),
-]
 Show = Annotated[bool, typer.Option("--show", help="Print the settings as YAML, to start a file from; send nothing.")]
 
 
+@takes_settings
 def deploy(
     *,
     config: File = None,
     api: Api = None,
-    pool: Pool = None,
-    folder: Folder = None,
     show: Show = False,
+    given: Annotated[Given[DeploySettings], Subset(only=("pool", "folder"), config=False)],
     as_json: options.Json = False,
 ) -> None:
     """Write or update Prefect deployments: flows with their parameters and times.
 
     Given twice, it changes nothing. Then `prefect worker start --pool segflow` runs them.
     """
-    from segflow.configs.deployments import as_mapping, load_deployments
-
-    settings = load_deployments(config, options={"pool": pool, "folder": folder})
+    settings = load_deployments(config, options=given.options)
     if show:
         import yaml
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from segflow.cli import options
+from segflow.configs.run import RunSettings
 
 _PIPE = 120  # columns where no terminal says how wide it is
 
@@ -47,6 +48,8 @@ Seed = Annotated[int, typer.Option(help="Seed of what is drawn at random.")]
 OutFolder = Annotated[
     Path | None, typer.Option("--out", "-o", help="Folder of the report. [default: beside the map]", metavar="DIR")
 ]
+MaxPixels = Annotated[int | None, options.option_of(RunSettings, "max_pixels")]
+MaxBlock = Annotated[int | None, options.option_of(RunSettings, "max_block")]
 Points = Annotated[int, typer.Option(help="Number of points in all; each class gets at least 50 where that allows.")]
 PointsFile = Annotated[
     Path | None, typer.Option("--out", "-o", help="GeoPackage to write. [default: NAME_sample.gpkg beside the map]")
@@ -65,8 +68,8 @@ def evaluate(
     tolerance: Tolerance = 2.0,
     buffer: Buffer = 3.0,
     seed: Seed = 0,
-    max_pixels: options.MaxPixels = None,
-    max_block: options.MaxBlock = None,
+    max_pixels: MaxPixels = None,
+    max_block: MaxBlock = None,
     out: OutFolder = None,
     as_json: options.Json = False,
 ) -> None:
@@ -111,8 +114,8 @@ def sample(
     *,
     points: Points = 500,
     seed: Seed = 0,
-    max_pixels: options.MaxPixels = None,
-    max_block: options.MaxBlock = None,
+    max_pixels: MaxPixels = None,
+    max_block: MaxBlock = None,
     out: PointsFile = None,
     as_json: options.Json = False,
 ) -> None:

@@ -1,30 +1,22 @@
 """`segflow retrain` and `segflow shelf`: new labels become a model, which goes into use only if it is better."""
 
 import json
-import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from segflow.cli import options
+from segflow.cli.given import Given, Subset, takes_settings
 from segflow.cli.train import Assign
+from segflow.configs.retrain import RetrainSettings
+from segflow.configs.run import RunSettings
 
 _FAILED = 1  # exit codes, as those of `segflow run`
 _DAMAGED = 3
 
 Training = Annotated[Path, typer.Argument(help="Folder of a project, or YAML file of a training.", show_default=False)]
-Shelf = Annotated[
-    Path, typer.Option("--shelf", help="Folder of the models: the one in use, those before it, the ledger.")
-]
 ShelfFolder = Annotated[Path, typer.Argument(help="Folder of the models.", show_default=False)]
-Base = Annotated[str | None, typer.Option("--base", help="Model in use as long as the shelf holds none: name or file.")]
-FromCurrent = Annotated[
-    bool, typer.Option("--from-current", help="Start training from the weights of the model in use.")
-]
-LeastScenes = Annotated[int, typer.Option(help="Kept-out scenes that are needed to compare.", min=1)]
-LeastGain = Annotated[float, typer.Option(help="Mean IoU must rise by more than this.", min=0, max=1)]
-MostLoss = Annotated[float, typer.Option(help="IoU that a single class may lose.", min=0, max=1)]
 Map = Annotated[
     list[str] | None,
     typer.Option("--map", help="Then map this with the model in use: a file, a glob, a list; may be repeated."),
@@ -35,19 +27,14 @@ shelf_app = typer.Typer(
 )
 
 
+@takes_settings
 def retrain(
     training: Training,
     *,
-    shelf: Shelf = Path("shelf"),
-    base: Base = None,
     assign: Assign = None,
-    from_current: FromCurrent = False,
-    least_scenes: LeastScenes = 3,
-    least_gain: LeastGain = 0.0,
-    most_loss: MostLoss = 0.02,
     map_: Map = None,
-    out: options.Out = None,
-    config: options.Config = None,
+    given: Annotated[Given[RetrainSettings], Subset(without=("training", "assign"), config=False)],
+    run: Annotated[Given[RunSettings], Subset(only=("out",))],
     as_json: options.Json = False,
 ) -> None:
     """Train on the labels there are, compare with the model in use on kept-out scenes, promote it only if better.
@@ -56,28 +43,17 @@ def retrain(
     SHELF/current.safetensors is always the model in use: `segflow run -m SHELF/current.safetensors`.
     """
     from segflow.cli.console import watch
-    from segflow.configs.loader import load_settings
-    from segflow.configs.retrain import RetrainSettings
-    from segflow.configs.run import RunSettings
     from segflow.flows.retrain.retrain import map_with_current
     from segflow.flows.retrain.retrain import retrain as retrain_model
 
-    given: dict[str, Any] = {
-        "training": str(training),
-        "assign": tuple(assign or ()),
-        "shelf": str(shelf),
-        "base": base,
-        "from_current": from_current,
-        "rule": {"least_scenes": least_scenes, "least_gain": least_gain, "most_loss": most_loss},
-    }
-    settings = load_settings(RetrainSettings, options=given)
-    run = load_settings(RunSettings, file=config, environment=os.environ, options={"out": out})
+    settings = given.load({"training": str(training), "assign": tuple(assign or ())})
+    maps = run.load()
     with watch() as progress:
         result = retrain_model(settings, progress)
     if not as_json:
         typer.echo(result.describe())
     with watch() as progress:
-        outcomes = map_with_current(result.current, map_, run, progress) if map_ else ()
+        outcomes = map_with_current(result.current, map_, maps, progress) if map_ else ()
     if as_json:
         typer.echo(json.dumps({**result.as_dict(), "maps": [each.as_dict() for each in outcomes]}, indent=2))
     for outcome in () if as_json else outcomes:

@@ -41,7 +41,7 @@ def train(
     `tensorboard --logdir OUT.training` draws them.
     """
     from segflow.cli.console import watch
-    from segflow.configs.training import load_training
+    from segflow.configs.training_files import load_training
     from segflow.flows.train.train import train_model
 
     started = [f"start={json.dumps(start)}"] if start else []

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segflow.cli import options
-from segflow.cli.given import run_settings
+from segflow.cli.given import Given, Subset, takes_settings
+from segflow.configs.run import RunSettings
 
 if TYPE_CHECKING:
     from segflow.flows.many.watch import WatchPass
@@ -23,43 +24,21 @@ Settle = Annotated[
 EXIT_ERROR, EXIT_DAMAGED = 1, 3
 
 
-def watch(  # one parameter per option
+@takes_settings
+def watch(
     folder: Folder,
     *,
     every: Every = 60.0,
     once: Once = False,
     settle: Settle = 5.0,
-    model: options.Model = None,
-    out: options.Out = None,
-    work: options.Work = None,
-    resample: options.Resample = None,
-    bands: options.Bands = None,
-    probabilities: options.Probabilities = None,
-    overwrite: options.Overwrite = None,
-    device: options.Device = None,
-    precision: options.Precision = None,
-    workers: options.Workers = None,
-    scheduler: options.Scheduler = None,
-    tls: options.Tls = None,
-    together: options.Together = None,
-    vectors: options.Vectors = None,
-    classes: options.Classes = None,
-    min_area: options.MinArea = None,
-    sidecars: options.Sidecars = None,
-    max_pixels: options.MaxPixels = None,
-    max_bands: options.MaxBands = None,
-    max_block: options.MaxBlock = None,
-    on_tile_error: options.OnTileError = None,
-    log_json: options.LogJson = None,
-    config: options.Config = None,
+    given: Annotated[Given[RunSettings], Subset(without=("name", "mosaic"))],
     as_json: options.Json = False,
 ) -> None:
     """Map GeoTIFFs that come into a folder: new and changed ones, each content once, whatever it is called.
 
     A file that is still being written waits until it is whole. Two watches of one output take turns.
-    All other settings of `run` may stand in the YAML file given by --config.
     """
-    settings = run_settings(locals(), config, own={"folder", "every", "once", "settle", "config", "as_json"})
+    settings = given.load()
     from segflow.cli.console import watch as follow
     from segflow.flows.events import log_events
     from segflow.flows.many.batch import SceneOutcome

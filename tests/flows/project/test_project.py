@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from segflow.cli.project import app
 from segflow.configs.project import parse_classes, project_text, set_lines
-from segflow.configs.training import load_training
+from segflow.configs.training_files import load_training
 from segflow.errors import OutputError, SceneError, SceneMismatchError, SegflowError, SettingsError
 from segflow.flows.project.labels import add_labels, new_labels
 from segflow.flows.project.start import add_images, init_project

@@ -19,7 +19,7 @@ from segflow.cli.app import app
 from segflow.configs.loader import load_settings
 from segflow.configs.retrain import PromotionRule, RetrainSettings
 from segflow.configs.run import RunSettings
-from segflow.configs.training import load_training
+from segflow.configs.training_files import load_training
 from segflow.errors import ModelError, OutputBusyError, SettingsError, TrainingError
 from segflow.flows.models.lookup import find_model
 from segflow.flows.retrain.comparison import Comparison, check_comparable

@@ -9,7 +9,8 @@ import pytest
 from affine import Affine
 from shapely.geometry import box
 
-from segflow.configs.training import TrainSettings, load_training
+from segflow.configs.training import TrainSettings
+from segflow.configs.training_files import load_training
 from segflow.errors import SceneError, SegflowError, TrainingError
 from segflow.flows.train import labelled
 from segflow.flows.train.labelled import plan_split, read_samples

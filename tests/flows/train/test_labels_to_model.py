@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
 from segflow.cli.app import app
-from segflow.configs.training import load_training
+from segflow.configs.training_files import load_training
 from segflow.flows.models.lookup import find_model
 from segflow.flows.train.labelled import plan_split, read_samples
 from segflow.flows.train.scoring import score_samples

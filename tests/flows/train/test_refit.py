@@ -14,7 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from segflow.cli.app import app
-from segflow.configs.training import TrainSettings, load_training
+from segflow.configs.training import TrainSettings
+from segflow.configs.training_files import load_training
 from segflow.flows.progress import Silence
 from segflow.flows.train.labelled import plan_split, read_samples
 from segflow.flows.train.new_model import begin_network

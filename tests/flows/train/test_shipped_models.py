@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from segflow.configs.training import TrainSettings, load_training
+from segflow.configs.training import TrainSettings
+from segflow.configs.training_files import load_training
 from segflow.flows.models.lookup import find_model, shipped_models
 from segflow.flows.train.labelled import plan_split, read_samples
 from segflow.flows.train.scoring import score_samples

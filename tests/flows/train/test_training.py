@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from segflow.configs.training import load_training
+from segflow.configs.training_files import load_training
 from segflow.errors import SceneError, SettingsError, TrainingError
 from segflow.flows.models.lookup import find_model
 from segflow.flows.train.labelled import plan_split, read_samples

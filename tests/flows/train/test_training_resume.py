@@ -12,7 +12,7 @@ import torch
 from typer.testing import CliRunner
 
 from segflow.cli.app import app
-from segflow.configs.training import load_training
+from segflow.configs.training_files import load_training
 from segflow.errors import TrainingError
 from segflow.flows.train.train import train_model
 from segflow.io.models.packages import read_model_file

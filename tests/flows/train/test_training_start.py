@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from segflow.configs.training import load_training
+from segflow.configs.training_files import load_training
 from segflow.errors import ModelError, SegflowError
 from segflow.flows.models.lookup import find_model
 from segflow.flows.progress import Silence

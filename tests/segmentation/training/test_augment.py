@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segflow.configs.recipe import Augmentation
 from segflow.segmentation.spec import BandSpec
 from segflow.segmentation.training.augment import (
     ChipAugmentation,
@@ -15,7 +16,6 @@ from segflow.segmentation.training.augment import (
     turn_chips,
 )
 from segflow.segmentation.training.chips import normalise
-from segflow.segmentation.training.recipe import Augmentation
 from tests.training_scenes import PLAIN
 
 BANDS = (BandSpec(name="red", mean=20, std=10), BandSpec(name="nir", mean=50, std=5))
