@@ -119,9 +119,10 @@ def test_a_finished_run_returns_at_once(scene: Path, undisturbed: tuple[dict[str
 
 def test_other_vector_settings_reuse_the_rasters(scene: Path, tmp_path: Path) -> None:
     """Only the vectors are made again."""
-    first = segment_scene(scene, RunSettings(out=str(tmp_path), tile=256, margin=MARGIN))
+    model = str(write_pixelwise_model(tmp_path / "bright.safetensors"))
+    first = segment_scene(scene, RunSettings(out=str(tmp_path), tile=256, model=model))
     before = digests(first.folder)
-    second = segment_scene(scene, RunSettings(out=str(tmp_path), tile=256, margin=MARGIN, min_area=1e5))
+    second = segment_scene(scene, RunSettings(out=str(tmp_path), tile=256, model=model, min_area=1e5))
     after = digests(second.folder)
 
     assert "infer" not in second.seconds
@@ -161,7 +162,8 @@ def test_a_changed_scene_is_another_scene(tmp_path: Path) -> None:
 
 def test_the_second_run_on_one_output_is_told_and_stops(scene: Path, tmp_path: Path) -> None:
     """One writer per output."""
-    settings = RunSettings(out=str(tmp_path), tile=256, margin=MARGIN)
+    model = str(write_pixelwise_model(tmp_path / "bright.safetensors"))
+    settings = RunSettings(out=str(tmp_path), tile=256, model=model)
     with output_lock(tmp_path / ".segflow" / "scene.lock"), pytest.raises(OutputBusyError, match=str(os.getpid())):
         segment_scene(scene, settings)
 
