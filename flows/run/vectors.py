@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from segflow.configs.run import RunSettings
 from segflow.flows.progress import Progress, stage
 from segflow.flows.run.plan import RunPlan
-from segflow.flows.vectorize.polygon_layers import ClassLayer, LayerWriting, Origin
-from segflow.flows.vectorize.polygon_map import PolygonJob, finish_polygons, trace_polygons
-from segflow.flows.vectorize.pool import Pool, cores, open_pool
-from segflow.flows.vectorize.worker_tasks import BlockTask, close_files, count_map
+from segflow.flows.vectorize.class_layers import ClassLayer, Origin
+from segflow.flows.vectorize.polygon_layers import write_polygons
+from segflow.flows.vectorize.pool import cores, open_pool
+from segflow.flows.vectorize.worker_files import MapBlocks, SpillStore, close_files
+from segflow.flows.vectorize.worker_tasks import summarise_block, summarising
 from segflow.io.raster.maps import MapFiles
 from segflow.io.vector.formats import VectorWriter, open_vectors
 from segflow.io.vector.geopackage import VectorLayer
 from segflow.io.vector.spill import SpillFile
 from segflow.segmentation.spec import ClassSpec
 from segflow.segmentation.summary import MapSummary
+from segflow.segmentation.vectors.execution import BlockTask, Workers
+from segflow.segmentation.vectors.polygons.pipeline import PolygonJob, finish_polygons, trace_polygons
 from segflow.segmentation.vectors.polygons.rules import PolygonRules
 from segflow.segmentation.vectors.sieving.sieve import Moved
 
@@ -53,6 +56,7 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
     summary = MapSummary(plan.scene.grid)
     paths, settings = plan.products, plan.settings
     files = MapFiles(classes=paths.classes, confidence=paths.confidence, grid=plan.scene.grid)
+    source = MapBlocks(files=files)
     classes = vector_classes(plan)
     rules = polygon_rules(settings)
     passes = 1 + (bool(classes) and rules.sieves) + any(c.geometry == "line" for c in classes)
@@ -61,22 +65,23 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
     try:
         with stage(progress, "vectors", passes * files.grid.window.size), open_pool(processes) as pool:
             if not classes:
-                _count(files, summary, pool, progress)
+                _count(source, summary, pool, progress)
                 return MapContents(summary=summary, objects={})
             shapes = frozenset(c.value for c in classes if c.geometry != "line")
-            job = PolygonJob(files=files, classes=shapes, rules=rules)
+            job = PolygonJob(source=source, classes=shapes, rules=rules)
             with SpillFile(paths.vectors) as spill:
-                found = trace_polygons(job, spill, pool, progress, summary)
+                store = SpillStore(file=spill)
+                found = trace_polygons(job, store, pool, progress, summarising(summary, files.grid))
                 origin = Origin(
                     scene=plan.name, model=f"{plan.model.spec.name} {plan.model.spec.version}", run=plan.key
                 )
                 with open_vectors(paths.vectors, plan.scene.grid.crs) as writer:
-                    portions = finish_polygons(job, found, spill, pool)
+                    portions = finish_polygons(job, found, store, pool)
                     layers = _layers(plan, classes)
                     polygons = [layer for layer in layers if layer.layer.geometry_type == "Polygon"]
-                    counts = LayerWriting(writer, spill, origin).write(polygons, portions)
+                    counts = write_polygons(writer, store, polygons, portions, origin)
                     if lines := [layer for layer in layers if layer not in polygons]:
-                        counts |= _write_lines(writer, files, lines, origin, pool, settings, progress)
+                        counts |= _write_lines(writer, source, lines, origin, pool, settings, progress)
     finally:
         close_files()
     return MapContents(summary=summary, objects=counts, moved=found.moved)
@@ -127,10 +132,10 @@ def _layers(plan: RunPlan, classes: tuple[ClassSpec, ...]) -> list[ClassLayer]:
 
 def _write_lines(
     writer: VectorWriter,
-    files: MapFiles,
+    source: MapBlocks,
     layers: list[ClassLayer],
     origin: Origin,
-    pool: Pool,
+    pool: Workers,
     settings: RunSettings,
     progress: Progress,
 ) -> dict[int, int]:
@@ -138,19 +143,18 @@ def _write_lines(
 
     return write_lines(
         writer,
-        files,
+        source,
         layers,
         origin,
         pool,
         max_gap=settings.max_gap,
         min_length=settings.min_length,
-        progress=progress.advance,
-        note=progress.note,
+        watcher=progress,
     )
 
 
-def _count(files: MapFiles, summary: MapSummary, pool: Pool, progress: Progress) -> None:
+def _count(source: MapBlocks, summary: MapSummary, pool: Workers, progress: Progress) -> None:
     """Count what a map holds that becomes no vectors."""
-    for part in pool.run(count_map, (BlockTask(files=files, window=window) for window in files.windows())):
+    for part in pool.run(summarise_block, BlockTask.all(source)):
         summary.merge(part)
         progress.advance(int(part.pixels.sum()))

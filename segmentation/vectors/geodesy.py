@@ -25,7 +25,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-from segflow.segmentation.vectors.ragged import ends_of, portions, spread
+from segflow.segmentation.vectors.ragged import index_ranges, offsets_of, portions
 from segflow.tiling import Grid
 
 SEGMENT = 250.0  # m; straight lines of the grid stray from those of the equal-area plane by at most 1 mm on it
@@ -162,8 +162,8 @@ class Ground:
         if pieces.max(initial=1) == 1:
             return corners, offsets
         edge = np.repeat(np.arange(len(corners)), pieces)
-        share = spread(np.zeros_like(pieces), pieces) / pieces[edge]
-        return corners[edge] + share[:, None] * step[edge], ends_of(pieces)[offsets]
+        share = index_ranges(np.zeros_like(pieces), pieces) / pieces[edge]
+        return corners[edge] + share[:, None] * step[edge], offsets_of(pieces)[offsets]
 
     def _geodetic(self, points: Floats) -> tuple[Floats, Floats]:
         """Give longitudes and latitudes [rad] of points (column, row); NaN where there are none."""

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, depth_first_order
 
-from segflow.segmentation.vectors.ragged import ends_of
+from segflow.segmentation.vectors.ragged import offsets_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trails:
+class SuccessorChains:
     """Lists of items that follow each other.
 
     Attributes
@@ -39,7 +39,7 @@ class Trails:
         return self.order[self.offsets[1:] - 1]
 
 
-def follow(successor: NDArray[np.int32]) -> Trails:
+def follow_successors(successor: NDArray[np.int32]) -> SuccessorChains:
     """Follow every item to its successor, until there is none (-1) or the trail closes.
 
     Each trail is cut before its head, and its tail tied to the head of the next one: one walk
@@ -47,7 +47,7 @@ def follow(successor: NDArray[np.int32]) -> Trails:
     """
     n = len(successor)
     if not n:
-        return Trails(order=np.zeros(0, np.int32), offsets=np.zeros(1, np.int64), closed=np.zeros(0, bool))
+        return SuccessorChains(order=np.zeros(0, np.int32), offsets=np.zeros(1, np.int64), closed=np.zeros(0, bool))
     linked = np.flatnonzero(successor >= 0)
     count, trail = connected_components(_graph(successor), directed=False)
     predecessor = np.full(n, -1, np.int32)
@@ -62,9 +62,9 @@ def follow(successor: NDArray[np.int32]) -> Trails:
     tied = successor.copy()
     tied[tails[:-1]] = heads[1:]
     tied[tails[-1]] = -1
-    return Trails(
+    return SuccessorChains(
         order=depth_first_order(_graph(tied), heads[0], return_predecessors=False),
-        offsets=ends_of(np.bincount(trail, minlength=count)),
+        offsets=offsets_of(np.bincount(trail, minlength=count)),
         closed=predecessor[heads] >= 0,
     )
 

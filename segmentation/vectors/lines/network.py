@@ -18,8 +18,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from segflow.segmentation.vectors.ragged import ends_of, spread
-from segflow.segmentation.vectors.successor_chains import follow
+from segflow.segmentation.vectors.ragged import index_ranges, offsets_of
+from segflow.segmentation.vectors.successor_chains import follow_successors
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -115,8 +115,8 @@ class Network:
     def take(self, which: NDArray[np.bool_]) -> Self:
         """Give the network of the edges in a mask, with all nodes."""
         lengths = np.diff(self.offsets)[which]
-        path = self.path[spread(self.offsets[:-1][which], lengths)]
-        return replace(self, ends=self.ends[which], path=path, offsets=ends_of(lengths))
+        path = self.path[index_ranges(self.offsets[:-1][which], lengths)]
+        return replace(self, ends=self.ends[which], path=path, offsets=offsets_of(lengths))
 
     def add(self, ends: Ints) -> Self:
         """Give the network with straight edges more."""
@@ -134,16 +134,16 @@ class Network:
     def points(self) -> tuple[Ints, Ints]:
         """Give the nodes that each edge runs through with those at its ends: all in a row, and offsets."""
         inner = np.diff(self.offsets)
-        offsets = ends_of(inner + 2)
+        offsets = offsets_of(inner + 2)
         points = np.empty(offsets[-1], np.int64)
         points[offsets[:-1]], points[offsets[1:] - 1] = self.ends.T
-        points[spread(offsets[:-1] + 1, inner)] = self.path
+        points[index_ranges(offsets[:-1] + 1, inner)] = self.path
         return points, offsets
 
     def lines(self) -> Lines:
         """Follow the edges from node to node."""
         tails = self.ends.ravel()  # half-edge 2 e leaves the first end of edge e, 2 e + 1 the second
-        trails = follow(_successors(tails, self.degree == PASSING))
+        trails = follow_successors(_successors(tails, self.degree == PASSING))
         if not len(self):
             return Lines(half=trails.order.astype(np.int64), offsets=trails.offsets, start=tails, end=tails)
         half, offsets = _rings_from_lowest(trails.order.astype(np.int64), trails.offsets, trails.closed)
@@ -152,7 +152,7 @@ class Network:
         kept = np.flatnonzero(lowest < opposite)
         kept = kept[np.argsort(lowest[kept])]
         lengths = np.diff(offsets)[kept]
-        half, offsets = half[spread(offsets[:-1][kept], lengths)], ends_of(lengths)
+        half, offsets = half[index_ranges(offsets[:-1][kept], lengths)], offsets_of(lengths)
         return Lines(half=half, offsets=offsets, start=tails[half[offsets[:-1]]], end=tails[half[offsets[1:] - 1] ^ 1])
 
     def contract(self) -> Self:
@@ -162,14 +162,14 @@ class Network:
         edge, backwards = lines.half // 2, lines.half % 2
         lengths = np.diff(offsets)[edge] - 1  # each edge leaves its last point to the next one
         step = 1 - 2 * backwards
-        place = spread(np.zeros_like(lengths), lengths) * np.repeat(step, lengths)
+        place = index_ranges(np.zeros_like(lengths), lengths) * np.repeat(step, lengths)
         place += np.repeat(np.where(backwards, offsets[1:][edge] - 1, offsets[:-1][edge]), lengths)
         along = points[place]
         per_line = np.add.reduceat(lengths, lines.offsets[:-1]) if len(lines) else lengths
         inner = np.ones(len(along), bool)
-        inner[ends_of(per_line)[:-1]] = False
+        inner[offsets_of(per_line)[:-1]] = False
         return replace(
-            self, ends=np.stack([lines.start, lines.end], axis=1), path=along[inner], offsets=ends_of(per_line - 1)
+            self, ends=np.stack([lines.start, lines.end], axis=1), path=along[inner], offsets=offsets_of(per_line - 1)
         )
 
 
@@ -190,5 +190,5 @@ def _rings_from_lowest(half: Ints, offsets: Ints, closed: NDArray[np.bool_]) -> 
     owner = np.repeat(np.arange(len(lengths)), lengths)
     found = np.flatnonzero((half == lowest[owner]) & closed[owner])
     turned[owner[found]] = found - offsets[:-1][owner[found]]
-    place = spread(np.zeros_like(lengths), lengths) + np.repeat(turned, lengths)
+    place = index_ranges(np.zeros_like(lengths), lengths) + np.repeat(turned, lengths)
     return half[np.repeat(offsets[:-1], lengths) + place % np.repeat(lengths, lengths)], offsets

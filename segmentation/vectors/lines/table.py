@@ -7,12 +7,13 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from segflow.segmentation.vectors.columns import Columns
 from segflow.segmentation.vectors.components import NODATA
 from segflow.segmentation.vectors.geodesy import Ground, world
 from segflow.segmentation.vectors.lines.ends import AT_EDGE
 from segflow.segmentation.vectors.lines.network import PASSING, Floats, Ints, Network
 from segflow.segmentation.vectors.lines.skeleton import Skeleton
-from segflow.segmentation.vectors.ragged import ends_of
+from segflow.segmentation.vectors.ragged import offsets_of
 from segflow.tiling import Grid
 
 ROUGH = (
@@ -21,8 +22,10 @@ ROUGH = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineTable:
+class LineTable(Columns):
     """Centrelines and their fields, (n,) arrays, by class and first pixel.
+
+    The columns after `first_px` are fields of the product, in its order and under its names.
 
     Attributes
     ----------
@@ -32,14 +35,14 @@ class LineTable:
         uint8: the class.
     first_px
         int64: row-major index in the scene of the first pixel that the line runs through; no two lines share it.
-    n_px
-        int64: number of pixels that the line runs through.
     length_m
         float64: on the ellipsoid [m]; NaN without a CRS.
-    width_mean_m, width_min_m
+    width_m, width_min_m
         float64: across the line, on the ellipsoid [m]; NaN without a CRS.
     confidence_mean, confidence_min
-        float64: of those pixels, 0 … 1.
+        float64: of the pixels that the line runs through, 0 … 1.
+    n_px
+        int64: number of these pixels.
     touches_edge, touches_nodata
         bool: somewhere the line, as wide as it is, reaches the scene's edge, or nodata.
     start_node, end_node
@@ -51,12 +54,12 @@ class LineTable:
     geometry: NDArray[np.object_]
     class_id: NDArray[np.uint8]
     first_px: Ints
-    n_px: Ints
     length_m: Floats
-    width_mean_m: Floats
+    width_m: Floats
     width_min_m: Floats
     confidence_mean: Floats
     confidence_min: Floats
+    n_px: Ints
     touches_edge: NDArray[np.bool_]
     touches_nodata: NDArray[np.bool_]
     start_node: Ints
@@ -64,18 +67,15 @@ class LineTable:
     start_degree: Ints
     end_degree: Ints
 
-    def __len__(self) -> int:
-        """Give the number of lines."""
-        return len(self.geometry)
-
-    def take(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> Self:
-        """Give the lines of an index or a mask."""
-        return type(self)(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
+    def measured(self) -> dict[str, NDArray[np.generic]]:
+        """Give the fields of the product that are measured, by name."""
+        named = ("geometry", "class_id", "first_px")
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in named}
 
     @classmethod
     def of(cls, tables: list[Self]) -> Self:
         """Give the lines of all tables, of which there is at least one, by class and first pixel."""
-        table = cls(**{f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(cls)})
+        table = cls.concatenate(tables)
         return table.take(np.lexsort((table.first_px, table.class_id)))
 
 
@@ -113,12 +113,12 @@ def build_lines(
         geometry=shapely.transform(lines, lambda points: np.stack(world(points, grid.transform), axis=1)),
         class_id=np.full(len(lines), value, np.uint8),
         first_px=pixels.first(skeleton.place),
-        n_px=pixels.count,
         length_m=length_m,
-        width_mean_m=inner.mean(width) * across,
+        width_m=inner.mean(width) * across,
         width_min_m=inner.lowest(width) * across,
         confidence_mean=known.mean(skeleton.confidence / 100),
         confidence_min=known.lowest(skeleton.confidence / 100),
+        n_px=pixels.count,
         touches_edge=pixels.any(_reaches_edge(middle, skeleton.half_width, grid)),
         touches_nodata=pixels.any(np.isfinite(skeleton.to_nodata)),
         start_node=pixel[network.ends[:, 0]],
@@ -203,7 +203,7 @@ def _simplified(courses: list[Floats], tolerance: float) -> NDArray[np.object_]:
 def _lengths_m(lines: NDArray[np.object_], ground: Ground | None) -> Floats:
     if ground is None or not len(lines):
         return np.full(len(lines), np.nan)
-    return ground.measure_lines(shapely.get_coordinates(lines), ends_of(shapely.get_num_coordinates(lines)))
+    return ground.measure_lines(shapely.get_coordinates(lines), offsets_of(shapely.get_num_coordinates(lines)))
 
 
 def _metres_across(lines: NDArray[np.object_], length_m: Floats, ground: Ground | None) -> Floats:

@@ -3,20 +3,20 @@
 The plan
 --------
 A boundary is made of straight edges between pixel corners, each owned by the component on its
-right-hand side, so that outlines run clockwise on the screen and holes against the clock.
+right-hand side, so that outlines run clockwise on the screen and holes counterclockwise.
 
-1. Edges are the longest stretches along a row (or column) of pixels of one component whose
-   neighbours on one side belong to another: four kinds, one for each direction.
+1. Edges are the longest runs along a row (or column) of pixels of one component whose neighbours on one side belong
+   to another component. There are four kinds, one for each direction.
 2. Where an edge ends, the boundary turns left if the pixel diagonally ahead on the left belongs to
    the same component, else right. At a corner where two pixels of a component meet only
    diagonally, this keeps the two holes (or the hole and the outside) apart, so every ring is
-   simple and every polygon valid.
+   simple and every polygon is valid.
 3. At most one edge of each direction starts in a corner, so a lookup by (direction, corner) gives
    the next edge; following it gives rings.
 
-Two things are left to `segflow.segmentation.vectors.polygons.seams`, where boundaries end as chains: edges on a side
-that another block continues, and corners in which two components of one class meet diagonally
-and other blocks may yet make them one.
+At two kinds of places the block alone cannot tell how a boundary continues. There it ends as a chain, and
+`segflow.segmentation.vectors.polygons.seams` continues it: on a side that another block continues, and at corners where
+two components of one class meet diagonally that other blocks may connect.
 """
 
 from dataclasses import dataclass, fields
@@ -25,25 +25,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segflow.segmentation.vectors.components import Sides
-from segflow.segmentation.vectors.polygons.boundary_parts import Pieces
-from segflow.segmentation.vectors.polygons.packed_corners import NODE, Words, pack
-from segflow.segmentation.vectors.successor_chains import follow
+from segflow.segmentation.vectors.polygons.boundary_parts import BoundaryParts
+from segflow.segmentation.vectors.polygons.packed_corners import NODE, PackedCorners, pack
+from segflow.segmentation.vectors.successor_chains import follow_successors
 
 # Directions in clockwise order on the screen, so that the next one is a right turn.
 RIGHT, DOWN, LEFT, UP = range(4)
 AHEAD = ((1, 0), (0, 1), (-1, 0), (0, -1))  # (column, row) step in each direction
 CORNER = ((0, 0), (1, 0), (1, 1), (0, 1))  # where an edge along a pixel starts; it ends where the next one starts
 NOWHERE = -1
-OPEN = -1  # a turn that other blocks decide
-MEETING = 3  # boundaries that make a corner a node
+OPEN = -1  # the turn depends on other blocks
+MEETING = 3  # number of boundaries that meet at a node
 
 
-Flat = NDArray[np.int32]  # corners as places in the row-major order of the block's corners
+Flat = NDArray[np.int32]  # row-major indices of the corners of the block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Edges:
-    """Straight edges between corners; `turn` is the direction of the boundary after the end, or OPEN."""
+    """Straight edges between corners; `turn` is the direction of the boundary after the edge ends, or OPEN."""
 
     start: Flat
     end: Flat
@@ -54,16 +54,16 @@ class _Edges:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Field:
-    """What the edges of a block are found from.
+    """The components of a block, from which its edges are found.
 
     Attributes
     ----------
     padded
         (height + 2, width + 2) int32 array: the component of each pixel, NOWHERE around them.
     growing
-        (components + 1,) int16 array: the class of components that other blocks may join, else NOWHERE.
+        (components + 1,) int16 array: the class of components that other blocks may extend, else NOWHERE.
     nodes
-        Keep the corners in which three or more boundaries meet.
+        Keep the corners where three or more boundaries meet.
     """
 
     padded: NDArray[np.int32]
@@ -77,7 +77,7 @@ class _Field:
         return height - 2, width - 2
 
     def component(self, pixel: NDArray[np.int32], col: int = 0, row: int = 0) -> NDArray[np.int32]:
-        """Give the components of the pixels (flat places in `padded`) moved by `col` and `row`."""
+        """Give the components of the pixels (flat places in `padded`) shifted by `col` and `row`."""
         return np.take(self.padded, pixel + np.int32(row * self.padded.shape[1] + col))
 
 
@@ -89,7 +89,7 @@ def trace_boundaries(
     origin: tuple[int, int] = (0, 0),
     *,
     nodes: bool = False,
-) -> Pieces:
+) -> BoundaryParts:
     """Trace the boundaries of the wanted components.
 
     Parameters
@@ -99,51 +99,51 @@ def trace_boundaries(
     wanted
         (components,) bool array.
     growing
-        (components,) int16 array: the class of components that other blocks may join, -1 for the others.
+        (components,) int16 array: the class of components that other blocks may extend, -1 for the others.
     inner
         The sides beyond which another block lies.
     origin
         Row and column of the block's first pixel.
     nodes
-        Keep the corners in which three or more boundaries meet, even on straight ones, and mark them;
-        those on sides that another block continues are left to the seams.
+        Keep the corners where three or more boundaries meet, also where a boundary runs straight on, and mark them.
+        Corners on sides that another block continues are marked when blocks are joined.
 
     Returns
     -------
-    Rings, and chains where other blocks decide how they go on; owners are components.
+    Rings, and chains where the continuation depends on other blocks; owners are components.
     """
-    growing = np.append(growing, np.int16(NOWHERE))  # for the component NOWHERE
+    growing = np.append(growing, np.int16(NOWHERE))  # the entry of component NOWHERE, which -1 indexes
     field = _Field(padded=np.pad(ids, 1, constant_values=NOWHERE), growing=growing, nodes=nodes)
     edges = _all_edges(ids, wanted[ids], inner, field)
-    trails = follow(_successors(edges, ids.shape, inner))
+    trails = follow_successors(_successors(edges, ids.shape, inner))
     heads, tails = trails.heads, trails.tails
-    words = _words(edges.start[trails.order], ids.shape, origin)
+    packed = _packed(edges.start[trails.order], ids.shape, origin)
     if nodes:
-        words |= _meetings(field.padded)[edges.start[trails.order]]
-    return Pieces(
-        words=words,
+        packed |= _meetings(field.padded)[edges.start[trails.order]]
+    return BoundaryParts(
+        packed=packed,
         offsets=trails.offsets,
         owner=edges.owner[heads].astype(np.int64),
         closed=trails.closed,
-        end=_words(edges.end[tails], ids.shape, origin),
+        end=_packed(edges.end[tails], ids.shape, origin),
         leaves=edges.direction[heads],
         arrives=edges.direction[tails],
     )
 
 
 def stretches(mask: NDArray[np.bool_], uncut: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Find the longest stretches of True along the rows that no cut divides.
+    """Find the longest runs of True along the rows, divided at cuts.
 
     Parameters
     ----------
     mask
         (n, m) bool array.
     uncut
-        (n, m - 1) bool array: False where a stretch must not go on to the next column.
+        (n, m - 1) bool array: False where a run must not continue to the next column.
 
     Returns
     -------
-    Flat indices of the first and of the last place of each stretch.
+    Flat indices of the first and of the last element of each run.
     """
     goes_on = mask[:, :-1] & mask[:, 1:]
     goes_on &= uncut
@@ -174,7 +174,7 @@ def _along(
 ) -> tuple[tuple[Flat, Flat], tuple[Flat, Flat]]:
     """Give (rows, columns) of the first and last pixels along the edges of one direction.
 
-    Where the direction is down or up, the arrays have columns for rows and rows for columns.
+    Where the direction is down or up, the given arrays are transposed: their rows are columns of the block.
     """
     after = direction in (RIGHT, UP)  # the owner lies after the line
     if field.nodes:
@@ -187,7 +187,7 @@ def _along(
 
 
 def _places(flat: Flat, length: int, *, level: bool) -> tuple[Flat, Flat]:
-    """Give (rows, columns) of flat places in an array with rows of this length, or with columns for rows."""
+    """Give (rows, columns) of flat indices into an array with rows of this length, transposed unless `level`."""
     line = flat // np.int32(length)
     place = flat - line * np.int32(length)
     return (line, place) if level else (place, line)
@@ -240,7 +240,7 @@ def _successors(edges: _Edges, shape: tuple[int, int], inner: Sides) -> NDArray[
     return np.where(ends, np.int32(NOWHERE), followed)
 
 
-def _words(flat: Flat, shape: tuple[int, int], origin: tuple[int, int]) -> Words:
+def _packed(flat: Flat, shape: tuple[int, int], origin: tuple[int, int]) -> PackedCorners:
     row = flat // np.int32(shape[1] + 1)
     return pack(
         np.stack([flat - row * np.int32(shape[1] + 1) + np.int32(origin[1]), row + np.int32(origin[0])], axis=1)
@@ -248,7 +248,7 @@ def _words(flat: Flat, shape: tuple[int, int], origin: tuple[int, int]) -> Words
 
 
 def _meetings(padded: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Give NODE for the corners in which three or more boundaries meet, else 0: flat, one for each corner."""
+    """Give NODE for corners where three or more boundaries meet, else 0: one flag for each corner, row by row."""
     across, down = padded[1:] != padded[:-1], padded[:, 1:] != padded[:, :-1]
     count = across[:, :-1].astype(np.int8) + across[:, 1:] + down[:-1] + down[1:]
     nodes: NDArray[np.int64] = (count >= MEETING).ravel() * np.int64(NODE)
