@@ -1,4 +1,4 @@
-"""Processes of this machine that work through tasks; results come in the order of the tasks.
+"""Processes of this machine that run tasks; results come in the order of the tasks.
 
 The calling process works too: while it waits for the next result, it runs the next task itself.
 """

@@ -66,22 +66,8 @@ def plan_vectors(
             classes=files.classes, confidence=files.confidence, grid=files.grid, codes=tuple(sorted(codes.items()))
         )
     names = {code: named.get(value, f"class_{value}") for value, code in codes.items()}
-    chosen = _chosen(codes, names, settings)
-    shapes = _geometries(names, settings)
-    layers = {
-        code: ClassLayer(
-            code=code,
-            value=value,
-            layer=VectorLayer(
-                name=names[code],
-                geometry_type="LineString" if shapes.get(code) == "line" else "Polygon",
-                rgb=raster.colour(value),
-                description=f"{names[code]} in {scene_name(raster.path)}",
-            ),
-        )
-        for value, code in codes.items()
-        if code in chosen and shapes.get(code) != "none"
-    }
+    chosen, shapes = _chosen(codes, names, settings), _geometries(names, settings)
+    layers = _layers(raster, codes, names, shapes, chosen)
     if not layers:
         msg = "no class is left to vectorise: choose others with --classes or --geometry"
         raise SettingsError(msg)
@@ -102,6 +88,26 @@ def plan_vectors(
             max_objects=settings.max_objects,
         ),
     )
+
+
+def _layers(
+    raster: ClassRaster, codes: dict[int, int], names: dict[int, str], shapes: dict[int, str], chosen: set[int]
+) -> dict[int, ClassLayer]:
+    """Give the layers of the chosen classes by code; classes with the geometry ``none`` have no layer."""
+    return {
+        code: ClassLayer(
+            code=code,
+            value=value,
+            layer=VectorLayer(
+                name=names[code],
+                geometry_type="LineString" if shapes.get(code) == "line" else "Polygon",
+                rgb=raster.colour(value),
+                description=f"{names[code]} in {scene_name(raster.path)}",
+            ),
+        )
+        for value, code in codes.items()
+        if code in chosen and shapes.get(code) != "none"
+    }
 
 
 def _chosen(codes: dict[int, int], names: dict[int, str], settings: VectorizeSettings) -> set[int]:

@@ -50,12 +50,12 @@ class Vectorized:
     exact: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Give it as plain values for JSON."""
+        """Give the result as plain values for JSON."""
         moves = [{"from": a, "to": b, "pixels": n, "area_m2": round(area, 3)} for a, b, n, area in self.moved]
         return {"file": str(self.path), "features": self.counts, "moved": moves, "exact_pieces": self.exact}
 
     def describe(self) -> str:
-        """Give it as lines to read."""
+        """Give the result as lines of text."""
         counts = ", ".join(f"{name} {count:,}" for name, count in self.counts.items())
         lines = [f"{self.path}: {counts}"]
         lines += [f"moved {a} → {b}: {pixels:,} px, {area:,.0f} m²" for a, b, pixels, area in self.moved]
@@ -74,7 +74,7 @@ def vectorize(
     settings
         Which classes become what, and where the file goes.
     progress
-        Receives the progress; None: nobody does.
+        Receives the progress; None: progress is not reported.
 
     Raises
     ------
@@ -134,5 +134,5 @@ def _write(plan: VectorPlan, settings: VectorizeSettings, pool: Workers, progres
 
 
 def name_moves(moves: tuple[Moved, ...], names: dict[int, str]) -> tuple[tuple[str, str, int, float], ...]:
-    """Give moves with names for classes."""
+    """Give moves with the names of classes in place of their codes."""
     return tuple((names[move.source], names[move.target], move.pixels, move.area_m2) for move in moves)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """A table; each field of a subclass is a column: an array whose first axis is the rows, or a table in its turn."""
+    """A table; each field of a subclass is a column: an array whose first axis is the rows, or a table."""
 
     def __len__(self) -> int:
         """Give the number of rows."""

@@ -1,4 +1,4 @@
-"""What vectorising is given from outside: blocks to read, workers to run tasks, and a watcher to tell of progress.
+"""What the caller of vectorising provides: blocks to read, workers that run tasks, and a watcher of the progress.
 
 Steps that run in workers are module-level functions of one task. Tasks and results are pickled where workers are
 other processes, so a task holds values and sources that open their files when they are read, never open files.

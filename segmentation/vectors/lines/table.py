@@ -1,4 +1,4 @@
-"""Centrelines with their fields, and how these are measured."""
+"""Centrelines with their fields, and the measurement of these fields."""
 
 from dataclasses import dataclass, fields
 from typing import Self
@@ -16,9 +16,8 @@ from segflow.segmentation.vectors.lines.skeleton import Skeleton
 from segflow.segmentation.vectors.ragged import offsets_of
 from segflow.tiling import Grid
 
-ROUGH = (
-    0.45  # px; by so much twice the distance to the nearest pixel beside a line exceeds its width, in all directions
-)
+# px; twice the distance to the nearest pixel beside a line exceeds its width by this much, averaged over directions
+ROUGH = 0.45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,9 +88,9 @@ def build_lines(
     network
         Its edges are the lines.
     courses
-        (n, 2) arrays of (column, row): the way of each line [px].
+        (n, 2) arrays of (column, row): the course of each line [px].
     skeleton
-        The pixels that the network's first nodes are.
+        Its pixels are the first nodes of the network.
     value
         The class.
     grid
@@ -166,18 +165,18 @@ class _Pixels:
 
 
 def _own_pixels(network: Network, count: int) -> _Pixels:
-    """Give the pixels of each line without those of junctions; `count` nodes are pixels, the others joined ones."""
+    """Give the pixels of each line without those of junctions; the first `count` nodes are pixels, others merged."""
     points, offsets = network.points()
     line = np.repeat(np.arange(len(network)), np.diff(offsets))
     own = points < count
     degree = network.degree[network.ends]
     own[offsets[:-1]] &= degree[:, 0] <= PASSING
-    own[offsets[1:] - 1] &= degree[:, 1] < PASSING  # a ring's only node counts where it starts
+    own[offsets[1:] - 1] &= degree[:, 1] < PASSING  # the only node of a ring belongs to it once, at its start
     return _Pixels(pixel=points[own], line=line[own], lines=len(network))
 
 
 def _within_lines(pixels: _Pixels, network: Network) -> _Pixels:
-    """Leave out pixels near the ends of their lines, where discs do not show the width, unless there are no others."""
+    """Leave out pixels near the ends of their lines, where discs do not give the width, unless a line has no others."""
     nodes = network.nodes
     away = np.ones(len(pixels.pixel), bool)
     for end in network.ends[pixels.line].T:
@@ -188,7 +187,7 @@ def _within_lines(pixels: _Pixels, network: Network) -> _Pixels:
 
 
 def _reaches_edge(points: Floats, radius: Floats, grid: Grid) -> NDArray[np.bool_]:
-    """Tell whether the discs around points reach the scene's edge."""
+    """Give whether the discs around points reach the scene's edge."""
     size = np.array([grid.width, grid.height])
     reaches: NDArray[np.bool_] = np.minimum(points, size - points).min(axis=1) <= radius + AT_EDGE
     return reaches
@@ -207,7 +206,7 @@ def _lengths_m(lines: NDArray[np.object_], ground: Ground | None) -> Floats:
 
 
 def _metres_across(lines: NDArray[np.object_], length_m: Floats, ground: Ground | None) -> Floats:
-    """Give metres on the ground per pixel across each line: the area of a pixel over the metres per pixel along it."""
+    """Give metres per pixel across each line: the area of a pixel divided by the metres per pixel along the line."""
     if ground is None or not len(lines):
         return np.full(len(lines), np.nan)
     corner = shapely.get_coordinates(shapely.line_interpolate_point(lines, 0.5, normalized=True)) - 0.5

@@ -24,12 +24,12 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from segflow.segmentation.vectors.polygons.packed_corners import NODE, START, PackedCorners, unpack, without_flags
+from segflow.segmentation.vectors.polygons.packed_corners import NODE, START, PackedCorners, unpack
 from segflow.segmentation.vectors.polygons.rules import PolygonRules
+from segflow.segmentation.vectors.polygons.sections import ArcSections, cut_sections
 from segflow.segmentation.vectors.ragged import index_ranges, offsets_of
 from segflow.tiling import Window
 
-SECTION = 256  # edges; a section that would cross another stays exact as a whole, so sections are short
 LOOP = 4  # points of the smallest ring, with the first one repeated
 
 Points = NDArray[np.float64]
@@ -84,32 +84,6 @@ class Shaped:
     forwards: NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArcSections:
-    """Sections of arcs, in the order of the rings; (n,) arrays.
-
-    Attributes
-    ----------
-    place, offsets
-        Piece i runs through the corners ``place[offsets[i]:offsets[i + 1]]``, both its ends too, as the ring does.
-    ring
-        The ring it belongs to.
-    number
-        Identifies a section, for both rings that share it: its first corner and edge direction in canonical direction.
-    backwards
-        True where the ring follows it against its canonical direction.
-    outline
-        True on the outline of the scene.
-    """
-
-    place: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-    ring: NDArray[np.int64]
-    number: NDArray[np.int64]
-    backwards: NDArray[np.bool_]
-    outline: NDArray[np.bool_]
-
-
 def shape(packed: PackedCorners, shaping: Shaping) -> Shaped:
     """Simplify and smooth the rings of objects, in the order and direction in which they are given."""
     rings = np.append(np.flatnonzero(packed & START), len(packed)).astype(np.int64)
@@ -142,7 +116,7 @@ def shape(packed: PackedCorners, shaping: Shaping) -> Shaped:
 
 
 def cut_corners(shaped: Shaped, fixed: NDArray[np.bool_]) -> tuple[Shaped, NDArray[np.bool_]]:
-    """Replace each point that is not fixed by two, which lie on the edges before and after it at a quarter."""
+    """Replace each point that is not fixed by two points, a quarter of the way along the edges before and after it."""
     index = np.arange(len(shaped.points))
     before, after = index - 1, index + 1
     starts, stops = shaped.rings[:-1], shaped.rings[1:] - 1
@@ -161,55 +135,6 @@ def cut_corners(shaped: Shaped, fixed: NDArray[np.bool_]) -> tuple[Shaped, NDArr
             forwards=np.repeat(shaped.forwards, counts),
         ),
         np.repeat(fixed, counts),
-    )
-
-
-def cut_sections(
-    packed: PackedCorners, corners: NDArray[np.int32], node: NDArray[np.bool_], rings: NDArray[np.int64], scene: Window
-) -> ArcSections:
-    """Divide rings at their nodes into arcs, and arcs into sections of SECTION edges, counted from canonical starts."""
-    lengths = np.diff(rings)
-    of_ring = np.repeat(np.arange(len(lengths)), lengths)
-    # From here on, rings start at their first nodes, and rings without nodes at their first corners.
-    number = np.where(node, np.arange(len(node)) - rings[of_ring], lengths[of_ring])
-    shift = np.minimum.reduceat(number, rings[:-1]) % lengths
-    place = rings[of_ring] + (np.arange(len(node)) - rings[of_ring] + shift[of_ring]) % lengths[of_ring]
-    begins = node[place]
-    begins[rings[:-1]] = True
-    following = np.arange(1, len(place) + 1)
-    following[rings[1:] - 1] = rings[:-1]
-    step = np.sign(corners[place[following]] - corners[place])
-    direction = np.where(step[:, 0] != 0, 1 - step[:, 0], 2 - step[:, 1])  # right, down, left, up
-    begin = np.flatnonzero(begins)
-    end = np.append(begin[1:], len(place))  # exclusive
-    forth = without_flags(packed[place[begin]]) | direction[begin]
-    back = without_flags(packed[place[following[end - 1]]]) | ((direction[end - 1] + 2) % 4)
-    reverse = back < forth
-    count = -(-(end - begin) // SECTION)
-    arc = np.repeat(np.arange(len(begin)), count)
-    turn = index_ranges(np.zeros_like(count), count)
-    lower = np.where(
-        reverse[arc], np.maximum(end[arc] - (count[arc] - turn) * SECTION, begin[arc]), begin[arc] + turn * SECTION
-    )
-    upper = np.append(lower[1:], len(place))
-    sizes = upper - lower + 1
-    through = index_ranges(lower, sizes)
-    offsets = offsets_of(sizes)
-    through[offsets[1:] - 1] = following[upper - 1]
-    numbers = np.where(
-        reverse[arc],
-        without_flags(packed[place[following[upper - 1]]]) | ((direction[upper - 1] + 2) % 4),
-        without_flags(packed[place[lower]]) | direction[lower],
-    )
-    ends = np.stack([corners[place[lower]], corners[place[following[lower]]]])
-    outline = ((ends == 0) | (ends == [len(scene.cols), len(scene.rows)])).all(axis=0).any(axis=1)
-    return ArcSections(
-        place=place[through],
-        offsets=offsets,
-        ring=of_ring[lower],
-        number=numbers,
-        backwards=reverse[arc],
-        outline=outline,
     )
 
 

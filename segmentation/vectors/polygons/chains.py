@@ -6,7 +6,7 @@ Whether two regions of one class that meet diagonally are one object may not be 
 until the regions are joined or one of them is complete.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -22,7 +22,7 @@ from segflow.segmentation.vectors.polygons.packed_corners import (
     unpack,
     without_flags,
 )
-from segflow.segmentation.vectors.polygons.rings import StoredRings, from_first_corners, turn_long_ring
+from segflow.segmentation.vectors.polygons.rings import StoredRings, from_first_corners, start_at_first_corner
 from segflow.segmentation.vectors.ragged import index_ranges, offsets_of
 from segflow.segmentation.vectors.successor_chains import SuccessorChains, follow_successors
 from segflow.tiling import Window
@@ -106,56 +106,60 @@ class Chains(Columns):
 
 def close_rings(chains: Chains, successor: NDArray[np.int32], store: Store) -> tuple[StoredRings, Chains]:
     """Put the rings that close into the store; give these rings, and the chains that stay open."""
-    trails = follow_successors(successor)
-    lengths = np.diff(trails.offsets)
-    closed = np.repeat(trails.closed, lengths)
+    followed = follow_successors(successor)
+    lengths = np.diff(followed.offsets)
+    closed = np.repeat(followed.closed, lengths)
     if not closed.any():
         return StoredRings.of([]), chains
     before = np.zeros(len(chains), np.int32)  # the entries of open chains are not used
     before[successor[successor >= 0]] = np.flatnonzero(successor >= 0)
     # Where the boundary runs straight on, a head is no corner of the ring, unless other boundaries meet there.
     skipped = (chains.arrives[before] == chains.leaves) & (chains.node != 1)
-    packed = np.add.reduceat((chains.count - skipped)[trails.order], trails.offsets[:-1])
-    short = np.flatnonzero(trails.closed & (packed <= LONG))
-    long = np.flatnonzero(trails.closed & (packed > LONG))
-    rings = [_close_short(chains, some, skipped, store, trails) for some in _portions(short, packed)]
-    rings += [_close_long(chains, trails.order[slice(*trails.offsets[i : i + 2])], skipped, store) for i in long]
-    return StoredRings.of(rings), chains.take(trails.order[~closed].astype(np.int64))
+    counts = np.add.reduceat((chains.count - skipped)[followed.order], followed.offsets[:-1])
+    short = np.flatnonzero(followed.closed & (counts <= LONG))
+    long = np.flatnonzero(followed.closed & (counts > LONG))
+    rings = [_close_short(chains, some, skipped, store, followed) for some in _portions(short, counts)]
+    rings += [_close_long(chains, followed.order[slice(*followed.offsets[i : i + 2])], skipped, store) for i in long]
+    return StoredRings.of(rings), chains.take(followed.order[~closed].astype(np.int64))
 
 
-def _portions(rings: NDArray[np.intp], packed: NDArray[np.int64]) -> list[NDArray[np.intp]]:
+def _portions(rings: NDArray[np.intp], counts: NDArray[np.int64]) -> list[NDArray[np.intp]]:
     """Divide rings into parts of about LONG corners."""
-    return np.split(rings, np.flatnonzero(np.diff(np.cumsum(packed[rings]) // LONG)) + 1) if len(rings) else []
+    return np.split(rings, np.flatnonzero(np.diff(np.cumsum(counts[rings]) // LONG)) + 1) if len(rings) else []
 
 
 def _close_short(
-    chains: Chains, some: NDArray[np.intp], skipped: NDArray[np.bool_], store: Store, trails: SuccessorChains
+    chains: Chains, some: NDArray[np.intp], skipped: NDArray[np.bool_], store: Store, followed: SuccessorChains
 ) -> StoredRings:
-    lengths = np.diff(trails.offsets)[some]
-    members = trails.order[index_ranges(trails.offsets[:-1][some], lengths)]
+    lengths = np.diff(followed.offsets)[some]
+    members = followed.order[index_ranges(followed.offsets[:-1][some], lengths)]
     packed, counts = _read(chains, members, skipped, store)
     offsets = offsets_of(counts)[offsets_of(lengths)]
     turned, first = from_first_corners(packed, offsets)
     place = store.append(turned) + offsets[:-1] * 8
-    owner = chains.owner[trails.order[trails.offsets[:-1][some]]]
+    owner = chains.owner[followed.order[followed.offsets[:-1][some]]]
     return StoredRings(owner=owner, first=first, place=place, count=np.diff(offsets))
 
 
 def _close_long(chains: Chains, members: NDArray[np.integer], skipped: NDArray[np.bool_], store: Store) -> StoredRings:
     """Close one ring with any number of corners; memory holds one of its chains at a time."""
-    pieces = (_read(chains, members[i : i + 1], skipped, store)[0] for i in range(len(members)))
-    lowest = np.array([int(without_flags(piece).min()) if len(piece) else 2**62 for piece in pieces])
+    parts = (_read(chains, members[i : i + 1], skipped, store)[0] for i in range(len(members)))
+    lowest = np.array([int(without_flags(part).min()) if len(part) else 2**62 for part in parts])
     turned = np.roll(members, -int(np.argmin(lowest)))
     place, count, head = -1, 0, np.zeros(0, np.int64)
     for number, member in enumerate(turned):
-        piece = _read(chains, np.array([member]), skipped, store)[0]
+        part = _read(chains, np.array([member]), skipped, store)[0]
         if number == 0:
-            head, piece = turn_long_ring(piece)
-        at = store.append(piece)
-        place, count = (at if number == 0 else place), count + len(piece)
+            head, part = start_at_first_corner(part)
+        at = store.append(part)
+        place, count = (at if number == 0 else place), count + len(part)
     store.append(head)
-    one = (chains.owner[members[:1]], lowest.min(keepdims=True), np.array([place]), np.array([count + len(head)]))
-    return StoredRings(**dict(zip((f.name for f in fields(StoredRings)), one, strict=True)))
+    return StoredRings(
+        owner=chains.owner[members[:1]],
+        first=lowest.min(keepdims=True),
+        place=np.array([place]),
+        count=np.array([count + len(head)]),
+    )
 
 
 def _read(

@@ -21,7 +21,7 @@ Ranges = list[tuple[int, int]]  # place and size of ranges of bytes
 
 @dataclass(slots=True)
 class Band:
-    """Where in a store the edges and the swept areas of a band lie: points, number of points and section of each area."""
+    """Where in a store a band lies: its edges, and of its swept areas the points, their numbers and the sections."""
 
     segments: Ranges
     points: Ranges
@@ -42,9 +42,9 @@ def run_conflict_rounds(
     shaping
         How boundaries are to be simplified and smoothed.
     store
-        Where traces wait.
-    trace
-        Gives the traces of all objects of the scene, of nodata too, under a shaping.
+        Keeps the edges, band by band.
+    list_edges
+        Gives the edges of all objects of the scene, and of nodata, under a shaping.
     search
         Gives the sections in conflict in each band.
     """

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from segflow.segmentation.vectors.polygons.arcs import Shaped, Shaping, shape
 from segflow.segmentation.vectors.polygons.packed_corners import PackedCorners
-from segflow.segmentation.vectors.ragged import index_ranges, offsets_of
+from segflow.segmentation.vectors.ragged import index_ranges, next_indices, offsets_of
 
 BAND = 512  # px; height of the bands of the scene that are searched one by one
 
@@ -51,8 +51,7 @@ class ShapedEdges:
 def find_shaped_edges(packed: PackedCorners, shaping: Shaping) -> ShapedEdges:
     """Shape rings, and give their edges and the areas that these swept over."""
     shaped = shape(packed, shaping)
-    following = np.arange(1, len(shaped.points) + 1)
-    following[shaped.rings[1:] - 1] = shaped.rings[:-1]
+    following = next_indices(shaped.rings)
     mine = np.flatnonzero(shaped.forwards)
     segments = np.empty(len(mine), SEGMENT)
     segments["start"], segments["end"] = shaped.points[mine], shaped.points[following[mine]]
@@ -79,10 +78,8 @@ def _swept_areas(
     shaped: Shaped, exact: Shaped, following: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """Give rings around the areas between sections and their shaped lines: along the line, back along the section."""
-    after = np.arange(1, len(exact.points) + 1)
-    after[exact.rings[1:] - 1] = exact.rings[:-1]
     line, line_sizes, number = _runs(shaped, following)
-    back, back_sizes, _ = _runs(exact, after)
+    back, back_sizes, _ = _runs(exact, next_indices(exact.rings))
     ends = offsets_of(back_sizes)
     turned = index_ranges(np.zeros_like(back_sizes), back_sizes)
     back = back[np.repeat(ends[1:] - 1, back_sizes) - turned]

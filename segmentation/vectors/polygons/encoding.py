@@ -58,7 +58,7 @@ def polygon_headers(counts: NDArray[np.int64]) -> Bytes:
 
 
 def encode_rings(points: Points, rings: NDArray[np.int64]) -> Bytes:
-    """Give the bytes of rings: for each the number of its points, then the points, the first one repeated at the end."""
+    """Give the bytes of rings: for each, the number of points and the points, the first one repeated at the end."""
     lengths = np.diff(rings)
     places = offsets_of(lengths * 4 + 5)  # in units of 4 bytes: number of points, points, first point
     out = np.empty(places[-1], "<u4")

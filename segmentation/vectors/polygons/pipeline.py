@@ -61,7 +61,7 @@ class PolygonJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """Something to find out about blocks while they are read for polygons.
+    """A computation on the blocks of a raster that is done while they are read for polygons: they are read once.
 
     Attributes
     ----------

@@ -59,12 +59,12 @@ def from_first_corners(packed: PackedCorners, offsets: NDArray[np.int64]) -> tup
     return turned, first
 
 
-def turn_long_ring(piece: PackedCorners) -> tuple[PackedCorners, PackedCorners]:
+def start_at_first_corner(part: PackedCorners) -> tuple[PackedCorners, PackedCorners]:
     """Divide the chain that holds the first corner of a ring: give the part before that corner and the rest."""
-    cut = int(np.argmin(without_flags(piece)))
-    start = piece[cut:].copy()
+    cut = int(np.argmin(without_flags(part)))
+    start = part[cut:].copy()
     start[0] |= START
-    return piece[:cut], start
+    return part[:cut], start
 
 
 def sorted_rings(

@@ -15,9 +15,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from segflow.segmentation.vectors.block_order import BlockOrder
 from segflow.segmentation.vectors.components import NODATA, Statistics, flags_at, group_linked
-from segflow.segmentation.vectors.polygons.boundaries import DOWN, LEFT, RIGHT, UP, stretches
 from segflow.segmentation.vectors.polygons.chains import UNKNOWN, Chains, close_rings
+from segflow.segmentation.vectors.polygons.edges import DOWN, LEFT, RIGHT, UP, find_runs
 from segflow.segmentation.vectors.polygons.objects import StoredObjects, gather_rings, store_whole
 from segflow.segmentation.vectors.polygons.packed_corners import NODE, Store, pack, unpack, without_flags
 from segflow.segmentation.vectors.polygons.rings import StoredRings
@@ -45,8 +46,7 @@ class Seams:
         self._scene = scene
         self._store = store
         self._nodes = nodes
-        self._next = (0, 0)  # row and column at which the next block starts
-        self._row = Span(0, 0)  # rows of the current row of blocks
+        self._order = BlockOrder(scene)
         self._count = 0  # number of parts of incomplete objects
         self._statistics: list[Statistics] = []  # of these parts, in the order of their numbers
         self._rings: list[StoredRings] = []  # of these parts
@@ -66,7 +66,9 @@ class Seams:
             If it is not the next block.
         """
         window = block.window
-        self._expect(window)
+        self._order.add(window)
+        if window.cols.start == 0:
+            self._below = SidePixels(labels=self._above.labels.copy(), parts=np.full_like(self._above.parts, NO_PART))
         yield store_whole(block.whole, block.whole_rings, self._store)
         first = self._count
         self._statistics.append(block.parts)
@@ -83,7 +85,7 @@ class Seams:
         self._below.labels[window.cols.slice] = bottom.labels
         self._below.parts[window.cols.slice] = bottom.parts
         if not block.inner.right:
-            yield self._end_row()
+            yield self._end_row(window.rows.stop)
 
     def check_complete(self) -> None:
         """Check that all blocks were added.
@@ -93,23 +95,7 @@ class Seams:
         ValueError
             If blocks are missing.
         """
-        if self._next != (len(self._scene.rows), 0):
-            msg = f"blocks must cover all {len(self._scene.rows)} rows, but they end before row, column {self._next}"
-            raise ValueError(msg)
-
-    def _expect(self, window: Window) -> None:
-        fits = (window.rows.start, window.cols.start) == self._next and window in self._scene and window.size
-        if window.cols.start == 0:
-            self._row = window.rows
-            self._below = SidePixels(labels=self._above.labels.copy(), parts=np.full_like(self._above.parts, NO_PART))
-        if not fits or window.rows != self._row:
-            msg = (
-                f"blocks must come in row-major order, the next one at row, column {self._next} "
-                f"in the rows of those before it, got {window}"
-            )
-            raise ValueError(msg)
-        ends = window.cols.stop == len(self._scene.cols)
-        self._next = (window.rows.stop, 0) if ends else (window.rows.start, window.cols.stop)
+        self._order.check_complete()
 
     def _join(self, one: SidePixels, other: SidePixels, corner: tuple[int, int], *, level: bool) -> None:
         """Join the pixels on both sides of a seam that starts at `corner` and runs right (`level`) or down."""
@@ -122,20 +108,20 @@ class Seams:
             uncut = np.diff(mine.parts) == 0
             if self._nodes:
                 uncut &= np.diff(its.parts) == 0
-            places = stretches(own[None], uncut[None])
+            places = find_runs(own[None], uncut[None])
             self._chains.append(_edges(directions[0 if level else 1], *places, mine.parts, corner))
 
-    def _end_row(self) -> StoredObjects:
-        """Merge linked parts, close rings, and give the objects that are complete."""
+    def _end_row(self, row: int) -> StoredObjects:
+        """Merge linked parts, close rings, and give the objects that are complete; `row` is the next row of pixels."""
         links = [np.concatenate(side) for side in zip((_NONE, _NONE), *self._links, strict=True)]
         count, of_part = group_linked(links[0], links[1], self._count)
         parts = Statistics.concatenate(self._statistics)
         parts.touches_nodata[np.concatenate([_NONE, *self._beside_nodata])] = True
         objects = parts.merge(of_part, count)
-        ends = self._row.stop == len(self._scene.rows)
+        ends = row == len(self._scene.rows)
         reach = self._below.parts
         waits = flags_at(of_part[reach[reach != NO_PART]], count) & (not ends)
-        rings = self._close(of_part, objects, waits, visible=self._row.stop + ends)
+        rings = self._close(of_part, objects, waits, visible=row + ends)
         number = np.where(waits, np.cumsum(waits), np.cumsum(~waits)) - 1
         stays = waits[rings.owner]
         rings = replace(rings, owner=number[rings.owner])

@@ -27,7 +27,7 @@ class RegionJoiner:
         self._left_values = np.zeros(0, np.uint8)
 
     def add(self, block: RegionBlock) -> None:
-        """Take the next block."""
+        """Add the next block."""
         start, values, cols = self._count, block.regions.value, block.window.cols.slice
         self._starts.append(start)
         self._blocks.append(block.regions)
