@@ -7,17 +7,20 @@ from segflow.flows.products.entries import CLASSES, CONFIDENCE, vector_classes
 from segflow.flows.products.product import FromObjects
 from segflow.flows.progress import Progress, stage
 from segflow.flows.run.plan import RunPlan
-from segflow.flows.vectorize.polygon_layers import ClassLayer, LayerWriting, Origin
-from segflow.flows.vectorize.polygon_map import PolygonJob, finish_polygons, trace_polygons
-from segflow.flows.vectorize.pool import Pool, cores, open_pool
+from segflow.flows.vectorize.class_layers import ClassLayer, Origin
+from segflow.flows.vectorize.polygon_layers import write_polygons
+from segflow.flows.vectorize.pool import cores, open_pool
 from segflow.flows.vectorize.rules import polygon_rules
-from segflow.flows.vectorize.worker_tasks import BlockTask, close_files, count_map
+from segflow.flows.vectorize.worker_files import MapBlocks, SpillStore, close_files
+from segflow.flows.vectorize.worker_tasks import summarise_block, summarising
 from segflow.io.raster.maps import MapFiles
 from segflow.io.vector.formats import VectorWriter, open_vector_files
 from segflow.io.vector.geopackage import VectorLayer
 from segflow.io.vector.spill import SpillFile
 from segflow.segmentation.spec import ClassSpec
 from segflow.segmentation.summary import MapSummary
+from segflow.segmentation.vectors.execution import BlockTask, Workers
+from segflow.segmentation.vectors.polygons.pipeline import PolygonJob, finish_polygons, trace_polygons
 from segflow.segmentation.vectors.sieving.sieve import Moved
 
 
@@ -55,6 +58,7 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
     summary = MapSummary(plan.scene.grid)
     products, settings = plan.products, plan.settings
     files = MapFiles(classes=products.path(CLASSES), confidence=products.path(CONFIDENCE), grid=plan.scene.grid)
+    source = MapBlocks(files=files)
     outputs = [(products.path(product), made.format) for product, made in products.made_from(FromObjects)]
     classes = vector_classes(settings, plan.model.spec) if outputs else ()
     rules = polygon_rules(settings)
@@ -64,22 +68,23 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
     try:
         with stage(progress, "vectors", passes * files.grid.window.size), open_pool(processes) as pool:
             if not classes:
-                _count(files, summary, pool, progress)
+                _count(source, summary, pool, progress)
                 return MapContents(summary=summary, objects={})
             shapes = frozenset(c.value for c in classes if c.geometry != "line")
-            job = PolygonJob(files=files, classes=shapes, rules=rules)
+            job = PolygonJob(source=source, classes=shapes, rules=rules)
             with SpillFile(outputs[0][0]) as spill:
-                found = trace_polygons(job, spill, pool, progress, summary)
+                store = SpillStore(file=spill)
+                found = trace_polygons(job, store, pool, progress, summarising(summary, files.grid))
                 origin = Origin(
                     scene=plan.name, model=f"{plan.model.spec.name} {plan.model.spec.version}", run=plan.key
                 )
                 with open_vector_files(outputs, plan.scene.grid.crs) as writer:
-                    portions = finish_polygons(job, found, spill, pool)
+                    portions = finish_polygons(job, found, store, pool)
                     layers = _layers(plan, classes)
                     polygons = [layer for layer in layers if layer.layer.geometry_type == "Polygon"]
-                    counts = LayerWriting(writer, spill, origin).write(polygons, portions)
+                    counts = write_polygons(writer, store, polygons, portions, origin)
                     if lines := [layer for layer in layers if layer not in polygons]:
-                        counts |= _write_lines(writer, files, lines, origin, pool, settings, progress)
+                        counts |= _write_lines(writer, source, lines, origin, pool, settings, progress)
     finally:
         close_files()
     return MapContents(summary=summary, objects=counts, moved=found.moved)
@@ -106,29 +111,28 @@ def _layers(plan: RunPlan, classes: tuple[ClassSpec, ...]) -> list[ClassLayer]:
 
 def _write_lines(
     writer: VectorWriter,
-    files: MapFiles,
+    source: MapBlocks,
     layers: list[ClassLayer],
     origin: Origin,
-    pool: Pool,
+    pool: Workers,
     settings: RunSettings,
     progress: Progress,
 ) -> dict[int, int]:
-    from segflow.flows.vectorize.line_layers import write_lines  # noqa: PLC0415  # brings skimage, for lines alone
+    from segflow.flows.vectorize.line_layers import write_lines  # noqa: PLC0415  # for lines alone
 
     return write_lines(
         writer,
-        files,
+        source,
         layers,
         origin,
         pool,
         rules=settings,
-        progress=progress.advance,
-        note=progress.note,
+        watcher=progress,
     )
 
 
-def _count(files: MapFiles, summary: MapSummary, pool: Pool, progress: Progress) -> None:
+def _count(source: MapBlocks, summary: MapSummary, pool: Workers, progress: Progress) -> None:
     """Count what a map holds that becomes no vectors."""
-    for part in pool.run(count_map, (BlockTask(files=files, window=window) for window in files.windows())):
+    for part in pool.run(summarise_block, BlockTask.all(source)):
         summary.merge(part)
         progress.advance(int(part.pixels.sum()))

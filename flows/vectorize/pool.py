@@ -1,6 +1,6 @@
-"""Processes of this machine that work through tasks; results come in the order of the tasks.
+"""Processes of this machine that run tasks; results come in the order of the tasks.
 
-The process that asks works too: while the next result is not there, it takes the next task itself.
+The calling process works too: while it waits for the next result, it runs the next task itself.
 """
 
 import os
@@ -10,15 +10,12 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
-from typing import TypeVar
 
 from segflow.errors import ClusterError
+from segflow.segmentation.vectors.execution import Result, SerialWorkers, Task, Workers
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-
-AHEAD = 2  # tasks that wait at each process, so that none is ever idle
-DONE = 4  # results per process that may wait for those before them
+AHEAD = 2  # tasks that are queued for each process, so that none is idle
+DONE = 4  # results per process that may wait for earlier ones
 
 
 def cores() -> int:
@@ -27,9 +24,9 @@ def cores() -> int:
 
 
 class Pool:
-    """Processes to work in, this one among them; made by `open_pool`."""
+    """Workers that are processes, this one included; made by `open_pool`."""
 
-    def __init__(self, executor: ProcessPoolExecutor | None, others: int) -> None:
+    def __init__(self, executor: ProcessPoolExecutor, others: int) -> None:
         self._executor = executor
         self._others = others
 
@@ -41,9 +38,6 @@ class Pool:
         ClusterError
             If a process was killed.
         """
-        if self._executor is None:
-            yield from map(call, tasks)
-            return
         try:
             yield from self._share(self._executor, call, iter(tasks))
         except BrokenProcessPool as error:
@@ -74,7 +68,7 @@ def _submit(
     waiting: Iterator[Task],
     pending: "deque[Future[Result]]",
 ) -> bool:
-    """Hand the next task to the others; False if there is none."""
+    """Submit the next task to another process; False if there is none."""
     for task in waiting:
         pending.append(executor.submit(call, task))
         return True
@@ -82,7 +76,7 @@ def _submit(
 
 
 def _do_here(call: Callable[[Task], Result], waiting: Iterator[Task], pending: "deque[Future[Result]]") -> bool:
-    """Do the next task in this process; False if there is none."""
+    """Run the next task in this process; False if there is none."""
     for task in waiting:
         future: Future[Result] = Future()
         pending.append(future)
@@ -92,10 +86,10 @@ def _do_here(call: Callable[[Task], Result], waiting: Iterator[Task], pending: "
 
 
 @contextmanager
-def open_pool(processes: int) -> Iterator[Pool]:
-    """Open so many processes, this one among them."""
+def open_pool(processes: int) -> Iterator[Workers]:
+    """Give workers in this many processes, this one included; with one process, tasks run one after the other."""
     if processes <= 1:
-        yield Pool(None, 0)
+        yield SerialWorkers()
         return
     executor = ProcessPoolExecutor(processes - 1, mp_context=get_context("spawn"))
     try:

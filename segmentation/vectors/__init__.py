@@ -1,1 +1,1 @@
-"""Labels to vectors: polygons and centrelines that know no tiles."""
+"""Labels to vectors: polygons and centrelines that do not depend on tiles."""

@@ -1,4 +1,4 @@
-"""One block of a class raster and its confidence, which polygons, centrelines and sieving all start from."""
+"""One block of a class raster and its confidence: the input of polygons, centrelines and the minimum mapping unit."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from segflow.tiling import Window
 
-LARGEST = 2**28  # px; corners are counted in 32 bits, and a block this large would take 10 GB already
+LARGEST = 2**28  # px; corners are counted in 32 bits, and tracing a block of this size takes 10 GB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +21,7 @@ class Block:
     labels
         (height, width) uint8 array: classes; 255 is nodata.
     confidence
-        (height, width) uint8 array: confidences [%]; not looked at where `labels` is nodata.
+        (height, width) uint8 array: confidences [%]; ignored where `labels` is nodata.
     """
 
     window: Window

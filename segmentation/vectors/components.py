@@ -1,11 +1,11 @@
 """Connected components of equal class in one block of a class raster.
 
-Stretches of equal class along the rows (runs) are the nodes of a graph, runs that meet
-across two rows its links; the components of the graph are those of the raster. Sums and
-minima are taken by run first, so the work by pixel stays a few passes over small integers.
+Runs of pixels of equal class along the rows are the nodes of a graph, and runs that touch in adjacent rows are linked;
+the components of the graph are those of the raster. Sums and minima are taken per run first, so only a few passes
+over small integers are made per pixel.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from segflow.segmentation.vectors.columns import Columns
 from segflow.tiling import NODATA, Window
 
 
@@ -35,19 +36,19 @@ class Sides:
             right=window.cols.stop < scene.cols.stop,
         )
 
-    def rim(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
-        """Give the pixels that touch one of these sides: (height, width) bool array."""
-        rim = np.zeros(shape, bool)
-        rim[0] |= self.top
-        rim[-1] |= self.bottom
-        rim[:, 0] |= self.left
-        rim[:, -1] |= self.right
-        return rim
+    def border_mask(self, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Give a (height, width) bool array that is True for pixels along these sides."""
+        mask = np.zeros(shape, bool)
+        mask[0] |= self.top
+        mask[-1] |= self.bottom
+        mask[:, 0] |= self.left
+        mask[:, -1] |= self.right
+        return mask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Statistics:
-    """What is known of each of n objects; integers, so that sums know no order.
+class Statistics(Columns):
+    """Statistics of n objects; integers, so that sums do not depend on the order of their terms.
 
     Attributes
     ----------
@@ -68,18 +69,18 @@ class Statistics:
     touches_edge: NDArray[np.bool_]
     touches_nodata: NDArray[np.bool_]
 
-    def __len__(self) -> int:
-        """Give the number of objects."""
-        return len(self.value)
-
-    def take(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> Self:
-        """Give the objects of an index or a mask."""
-        return type(self)(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
-
     @classmethod
-    def of(cls, parts: list[Self]) -> Self:
-        """Give the objects of all parts, of which there is at least one."""
-        return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)})
+    def none(cls) -> Self:
+        """Give the statistics of no objects."""
+        none, flags = np.zeros(0, np.int64), np.zeros(0, bool)
+        return cls(
+            value=none.astype(np.uint8),
+            n_px=none,
+            confidence_sum=none,
+            confidence_min=none.astype(np.uint8),
+            touches_edge=flags,
+            touches_nodata=flags,
+        )
 
     def merge(self, into: NDArray[np.integer], count: int) -> Self:
         """Join the objects of equal class that have the same number in `into`, 0 … `count` - 1."""
@@ -87,11 +88,11 @@ class Statistics:
         value[into] = self.value
         return type(self)(
             value=value,
-            n_px=total(into, self.n_px, count),
-            confidence_sum=total(into, self.confidence_sum, count),
-            confidence_min=lowest(into, self.confidence_min, count),
-            touches_edge=mark(into[self.touches_edge], count),
-            touches_nodata=mark(into[self.touches_nodata], count),
+            n_px=group_sum(into, self.n_px, count),
+            confidence_sum=group_sum(into, self.confidence_sum, count),
+            confidence_min=group_minimum(into, self.confidence_min, count),
+            touches_edge=flags_at(into[self.touches_edge], count),
+            touches_nodata=flags_at(into[self.touches_nodata], count),
         )
 
 
@@ -104,7 +105,7 @@ class Components:
     ids
         (height, width) int32 array: the component of each pixel, from 0.
     statistics
-        Of each component; `touches_nodata` as far as the block can tell.
+        Of each component; `touches_nodata` as far as the pixels of the block show it.
     """
 
     ids: NDArray[np.int32]
@@ -125,23 +126,23 @@ def find_components(labels: NDArray[np.uint8], confidence: NDArray[np.uint8], in
     starts[:, 1:] = labels[:, 1:] != labels[:, :-1]
     first = np.flatnonzero(starts)  # pixel at which each run begins
     runs = np.cumsum(starts, dtype=np.int32).reshape(labels.shape) - 1
-    # Two runs of one class meet in one stretch; it begins where one of them does.
+    # Two runs of one class touch along one range of columns, which begins where one of the runs begins.
     meet = (labels[1:] == labels[:-1]) & (starts[1:] | starts[:-1])
-    count, of_run = join(runs[:-1][meet], runs[1:][meet], len(first))
+    count, of_run = group_linked(runs[:-1][meet], runs[1:][meet], len(first))
     n_px = np.diff(first, append=labels.size)
     statistics = Statistics(
         value=labels.ravel()[first],
         n_px=n_px,
         confidence_sum=np.add.reduceat(confidence.ravel(), first, dtype=np.int64),
         confidence_min=np.minimum.reduceat(confidence.ravel(), first),
-        touches_edge=mark(runs[_outer(inner).rim(labels.shape)], len(first)),
-        touches_nodata=mark(runs[_beside(labels == NODATA)], len(first)),
+        touches_edge=flags_at(runs[_outer(inner).border_mask(labels.shape)], len(first)),
+        touches_nodata=flags_at(runs[_beside(labels == NODATA)], len(first)),
     )
     return Components(ids=of_run[runs], statistics=statistics.merge(of_run, count))
 
 
-def join(one: NDArray[np.integer], other: NDArray[np.integer], count: int) -> tuple[int, NDArray[np.int32]]:
-    """Group nodes that links connect.
+def group_linked(one: NDArray[np.integer], other: NDArray[np.integer], count: int) -> tuple[int, NDArray[np.int32]]:
+    """Group the nodes of a graph that links connect.
 
     Returns
     -------
@@ -153,20 +154,20 @@ def join(one: NDArray[np.integer], other: NDArray[np.integer], count: int) -> tu
     return int(groups), of_node
 
 
-def total(into: NDArray[np.integer], values: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+def group_sum(into: NDArray[np.integer], values: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Add up the values with the same number in `into`; exact up to 2⁵³."""
     return np.bincount(into, weights=values, minlength=count).astype(np.int64)
 
 
-def lowest(into: NDArray[np.integer], values: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+def group_minimum(into: NDArray[np.integer], values: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
     """Give the lowest of the values with the same number in `into`."""
     out = np.full(count, NODATA, np.uint8)
     np.minimum.at(out, into, values)
     return out
 
 
-def mark(which: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
-    """Give a (count,) bool array that is True at the numbers in `which`."""
+def flags_at(which: NDArray[np.integer], count: int) -> NDArray[np.bool_]:
+    """Give a (count,) bool array that is True at the indices `which`."""
     out = np.zeros(count, bool)
     out[which] = True
     return out

@@ -1,7 +1,7 @@
 r"""Areas and lengths on the ellipsoid of pixel outlines, thousands at a time.
 
-Outlines are followed as they lie on the ground: an edge that is straight in the grid is cut into
-segments of at most 250 m before it is taken to longitude and latitude.
+An edge that is straight in the grid is divided into segments of at most 250 m before its points are transformed to
+longitude and latitude, so that measurements follow the edge as it lies on the ground.
 
 Areas are integrals along the rings in an equal-area plane. For longitudes and latitudes this is the
 cylindrical one, :math:`A = \frac{a^2}{2} \oint q \, d\lambda` with the authalic function :math:`q(\varphi)`: exact
@@ -25,43 +25,19 @@ from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
-from segflow.segmentation.vectors.ragged import ends_of, portions, spread
+from segflow.segmentation.vectors.ellipsoid import Ellipsoid, Floats
+from segflow.segmentation.vectors.ragged import index_ranges, list_sums, next_indices, offsets_of, portions
 from segflow.tiling import Grid
 
 SEGMENT = 250.0  # m; straight lines of the grid stray from those of the equal-area plane by at most 1 mm on it
 WIDEST = 5e6  # m; larger scenes may come near the antipode of their centre, where the azimuthal plane tears
 
-Floats = NDArray[np.float64]
 Points = NDArray[np.floating] | NDArray[np.integer]  # (n, 2) array of (column, row) [px]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ellipsoid:
-    """An ellipsoid of revolution: semi-major axis [m] and squared eccentricity."""
-
-    semi_major: float
-    eccentricity2: float
-
-    def authalic(self, sine: Floats) -> Floats:
-        """Give q of a latitude's sine: the area from the equator is ``semi_major² / 2 · q`` per radian."""
-        if not self.eccentricity2:
-            return 2 * sine
-        e = np.sqrt(self.eccentricity2)
-        q: Floats = sine / (1 - self.eccentricity2 * sine**2) + np.arctanh(e * sine) / e
-        return q * (1 - self.eccentricity2)
-
-    def chords(self, latitude: Floats, sine: Floats, east: Floats, following: NDArray[np.intp]) -> Floats:
-        """Give the distance [m] from each point to the one at `following`, `east` [rad] of it."""
-        normal = self.semi_major / np.sqrt(1 - self.eccentricity2 * sine**2)
-        axis, height = normal * np.cos(latitude), normal * (1 - self.eccentricity2) * sine
-        sagitta = 4 * axis * axis[following] * np.sin(east / 2) ** 2
-        squared: Floats = (axis[following] - axis) ** 2 + (height[following] - height) ** 2 + sagitta
-        return np.sqrt(squared)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """Measures what is given in pixels of a grid [m, m²].
+    """Measures rings and lines that are given in pixels of a grid [m², m].
 
     Attributes
     ----------
@@ -70,11 +46,11 @@ class Ground:
     to_geodetic
         From the CRS to its own longitude and latitude.
     unit
-        Of that longitude and latitude [rad].
+        One unit of that longitude and latitude [rad].
     ellipsoid
         Of the CRS.
     segment
-        Longest segment taken in one step [px].
+        Longest segment that is measured as a straight line [px].
     centre
         Longitude and latitude [rad] of the azimuthal plane's centre; None for the cylindrical plane.
     """
@@ -135,35 +111,35 @@ class Ground:
         return areas, lengths
 
     def _measure_rings(self, corners: Points, offsets: NDArray[np.int64]) -> tuple[Floats, Floats]:
-        points, offsets = self._densify(corners, _following(offsets), offsets)
-        following = _following(offsets)
+        points, offsets = self._densify(corners, next_indices(offsets), offsets)
+        following = next_indices(offsets)
         longitude, latitude = self._geodetic(points)
-        sine, east = np.sin(latitude), _turned(longitude[following] - longitude)
+        sine, east = np.sin(latitude), _wrapped(longitude[following] - longitude)
         lengths = self.ellipsoid.chords(latitude, sine, east, following)
         if self.centre is None:
-            return self._cylindrical_areas(sine, east, offsets), _sums(lengths, offsets)
-        return self._azimuthal_areas(sine, longitude, offsets, self.centre), _sums(lengths, offsets)
+            return self._cylindrical_areas(sine, east, offsets), list_sums(lengths, offsets)
+        return self._azimuthal_areas(sine, longitude, offsets, self.centre), list_sums(lengths, offsets)
 
     def measure_lines(self, corners: Points, offsets: NDArray[np.int64]) -> Floats:
         """Measure lines, given like rings but not closed: (lines,) float64 array of lengths [m]."""
-        points, offsets = self._densify(corners, _following(offsets, closed=False), offsets)
-        following = _following(offsets, closed=False)
+        points, offsets = self._densify(corners, next_indices(offsets, closed=False), offsets)
+        following = next_indices(offsets, closed=False)
         longitude, latitude = self._geodetic(points)
-        east = _turned(longitude[following] - longitude)
-        return _sums(self.ellipsoid.chords(latitude, np.sin(latitude), east, following), offsets)
+        east = _wrapped(longitude[following] - longitude)
+        return list_sums(self.ellipsoid.chords(latitude, np.sin(latitude), east, following), offsets)
 
     def _densify(
         self, corners: Points, following: NDArray[np.intp], offsets: NDArray[np.int64]
     ) -> tuple[Floats, NDArray[np.int64]]:
-        """Cut the edges into equal segments of at most `segment` pixels."""
+        """Divide the edges into equal segments of at most `segment` pixels."""
         corners = corners.astype(np.float64)
         step = corners[following] - corners
-        pieces = np.maximum(np.ceil(np.hypot(step[:, 0], step[:, 1]) / self.segment), 1).astype(np.int64)
-        if pieces.max(initial=1) == 1:
+        counts = np.maximum(np.ceil(np.hypot(step[:, 0], step[:, 1]) / self.segment), 1).astype(np.int64)
+        if counts.max(initial=1) == 1:
             return corners, offsets
-        edge = np.repeat(np.arange(len(corners)), pieces)
-        share = spread(np.zeros_like(pieces), pieces) / pieces[edge]
-        return corners[edge] + share[:, None] * step[edge], ends_of(pieces)[offsets]
+        edge = np.repeat(np.arange(len(corners)), counts)
+        share = index_ranges(np.zeros_like(counts), counts) / counts[edge]
+        return corners[edge] + share[:, None] * step[edge], offsets_of(counts)[offsets]
 
     def _geodetic(self, points: Floats) -> tuple[Floats, Floats]:
         """Give longitudes and latitudes [rad] of points (column, row); NaN where there are none."""
@@ -174,12 +150,12 @@ class Ground:
 
     def _cylindrical_areas(self, sine: Floats, east: Floats, offsets: NDArray[np.int64]) -> Floats:
         q = self.ellipsoid.authalic(sine)
-        origin = q[offsets[:-1]]  # q is counted from each ring's first point: small numbers keep their digits
-        turns = np.round(_sums(east, offsets) / (2 * np.pi))
+        origin = q[offsets[:-1]]  # q relative to the first point of each ring: small numbers keep their digits
+        turns = np.round(list_sums(east, offsets) / (2 * np.pi))
         pole = np.copysign(self.ellipsoid.authalic(np.ones(1))[0], origin)
-        origin = np.where(np.abs(turns) == 1, pole, origin)  # a ring around a pole encloses what lies up to the pole
+        origin = np.where(np.abs(turns) == 1, pole, origin)  # a ring around a pole encloses the area up to the pole
         q -= np.repeat(origin, np.diff(offsets))
-        return np.abs(_sums((q + q[_following(offsets)]) * east, offsets)) * (self.ellipsoid.semi_major**2 / 4)
+        return np.abs(list_sums((q + q[next_indices(offsets)]) * east, offsets)) * (self.ellipsoid.semi_major**2 / 4)
 
     def _azimuthal_areas(
         self, sine: Floats, longitude: Floats, offsets: NDArray[np.int64], centre: tuple[float, float]
@@ -187,8 +163,8 @@ class Ground:
         x, y = self._azimuthal(sine, longitude, centre)
         first = np.repeat(offsets[:-1], np.diff(offsets))
         x, y = x - x[first], y - y[first]  # small numbers keep their digits
-        following = _following(offsets)
-        return np.abs(_sums(x * y[following] - x[following] * y, offsets)) * self._half_sphere
+        following = next_indices(offsets)
+        return np.abs(list_sums(x * y[following] - x[following] * y, offsets)) * self._half_sphere
 
     def _azimuthal(self, sine: Floats, longitude: Floats, centre: tuple[float, float]) -> tuple[Floats, Floats]:
         """Give x and y in the azimuthal plane of a sphere of radius 1."""
@@ -206,8 +182,8 @@ class Ground:
         """Half the squared radius of the authalic sphere [m²]."""
         return float(self.ellipsoid.semi_major**2 * self.ellipsoid.authalic(np.ones(1))[0] / 4)
 
-    def measure_ring(self, pieces: Iterable[Points]) -> tuple[float, float]:
-        """Measure one ring that comes piece by piece, without its first corner repeated.
+    def measure_ring(self, chunks: Iterable[Points]) -> tuple[float, float]:
+        """Measure one ring that is given in chunks of consecutive corners, without its first corner repeated.
 
         Returns
         -------
@@ -215,15 +191,15 @@ class Ground:
         """
         before = first = np.zeros((0, 2))
         sums = np.zeros(3)
-        for piece in pieces:
-            first = first if len(first) else piece[:1].astype(np.float64)
-            path = np.concatenate([before, piece])
+        for chunk in chunks:
+            first = first if len(first) else chunk[:1].astype(np.float64)
+            path = np.concatenate([before, chunk])
             sums += self._integrate(path, first)
             before = path[-1:]
         turning, east, length = sums + self._integrate(np.concatenate([before, first]), first)
         if self.centre is not None:
             return abs(turning) * self._half_sphere, length
-        if abs(round(east / (2 * np.pi))) == 1:  # around a pole: what lies up to it
+        if abs(round(east / (2 * np.pi))) == 1:  # around a pole: the area up to the pole
             origin = self._origin(first)
             turning -= 2 * (np.copysign(self.ellipsoid.authalic(np.ones(1))[0], origin) - origin) * east
         return abs(turning) * self.ellipsoid.semi_major**2 / 4, length
@@ -233,14 +209,14 @@ class Ground:
         return float(self.ellipsoid.authalic(np.sin(self._geodetic(first.astype(np.float64))[1]))[0])
 
     def _integrate(self, path: Points, first: Points) -> Floats:
-        """Integrate along a path: twice its area about `first`, how far east it goes, its length."""
+        """Integrate along a path: twice its area about `first`, its extent in longitude [rad], and its length [m]."""
         points, offsets = self._densify(
-            path, _following(np.array([0, len(path)]), closed=False), np.array([0, len(path)])
+            path, next_indices(np.array([0, len(path)]), closed=False), np.array([0, len(path)])
         )
         longitude, latitude = self._geodetic(np.concatenate([points, first]))
         sine, last = np.sin(latitude), len(points) - 1
-        following = _following(offsets, closed=False)
-        east = _turned(longitude[following] - longitude[:-1])
+        following = next_indices(offsets, closed=False)
+        east = _wrapped(longitude[following] - longitude[:-1])
         length = self.ellipsoid.chords(latitude[:-1], sine[:-1], east, following).sum()
         if self.centre is None:
             q = self.ellipsoid.authalic(sine)
@@ -264,18 +240,6 @@ def _horizontal(crs: CRS) -> CRS:
     return _horizontal(crs.sub_crs_list[0]) if crs.is_compound else crs
 
 
-def _following(offsets: NDArray[np.int64], *, closed: bool = True) -> NDArray[np.intp]:
-    """Give the place after each one; after a ring's last one its first, after a line's last one itself."""
-    following = np.arange(1, offsets[-1] + 1)
-    following[offsets[1:] - 1] = offsets[:-1] if closed else offsets[1:] - 1
-    return following
-
-
-def _turned(east: Floats) -> Floats:
-    """Give differences of longitude [rad] the short way round."""
+def _wrapped(east: Floats) -> Floats:
+    """Wrap differences of longitude [rad] to -π … π."""
     return east - 2 * np.pi * np.round(east / (2 * np.pi))
-
-
-def _sums(values: Floats, offsets: NDArray[np.int64]) -> Floats:
-    """Add up the values of each ring or line; none is empty."""
-    return np.add.reduceat(values, offsets[:-1]) if len(offsets) > 1 else np.zeros(0)

@@ -1,4 +1,4 @@
-"""Gaps between the free ends of lines that go on in each other's direction."""
+"""Gaps between free ends of lines that point at each other are bridged."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,13 +8,13 @@ from segflow.segmentation.vectors.lines.ends import FreeEnds, find_free_ends
 from segflow.segmentation.vectors.lines.network import Floats, Network
 
 LARGEST_TURN = np.cos(np.deg2rad(40))  # between the two directions
-ASIDE, ASIDE_PER_PX = 1.5, 0.35  # px, px/px; how far an end may lie beside the other one's direction
-ROUGH = 1.0  # px; ends of skeletons keep away from ends of classes by about the discs around them
-NEAR = 1.0  # px; a bridge this close to another line would cross it
+ASIDE, ASIDE_PER_PX = 1.5, 0.35  # px, px/px; how far an end may lie from the straight continuation of the other one
+ROUGH = 1.0  # px; skeletons end before the ends of regions, by about the radius of the discs around them
+NEAR = 1.0  # px; a bridge this close to another line counts as crossing it
 
 
 def bridge(network: Network, max_gap: float) -> Network:
-    """Bridge gaps between free ends that are aligned, the best ones first; each end is used once.
+    """Bridge gaps between aligned free ends, the straightest and shortest first; each end is used once.
 
     Parameters
     ----------
@@ -44,15 +44,15 @@ def _aligned(network: Network, ends: FreeEnds, max_gap: float) -> NDArray[np.int
     point, radius = network.nodes.point[ends.node], network.nodes.radius[ends.node]
     pairs = KDTree(point).query_pairs(max_gap + ROUGH + 2 * radius.max(), output_type="ndarray")
     one, other = pairs.T
-    way = point[other] - point[one]
-    distance = np.hypot(way[:, 0], way[:, 1])
-    ahead = (way * ends.way[one]).sum(axis=1), -(way * ends.way[other]).sum(axis=1)
-    aside = np.abs(_cross(ends.way[one], way)), np.abs(_cross(ends.way[other], way))
+    gap = point[other] - point[one]
+    distance = np.hypot(gap[:, 0], gap[:, 1])
+    ahead = (gap * ends.direction[one]).sum(axis=1), -(gap * ends.direction[other]).sum(axis=1)
+    offsets = np.abs(_cross(ends.direction[one], gap)), np.abs(_cross(ends.direction[other], gap))
     fits = distance - radius[one] - radius[other] <= max_gap + ROUGH
-    fits &= -(ends.way[one] * ends.way[other]).sum(axis=1) >= LARGEST_TURN
-    for along, off in zip(ahead, aside, strict=True):
+    fits &= -(ends.direction[one] * ends.direction[other]).sum(axis=1) >= LARGEST_TURN
+    for along, off in zip(ahead, offsets, strict=True):
         fits &= (along > 0) & (off <= ASIDE + ASIDE_PER_PX * along)
-    cost = distance + 2 * (aside[0] + aside[1])
+    cost = distance + 2 * (offsets[0] + offsets[1])
     keys = np.sort(network.nodes.pixel[ends.node[pairs]], axis=1)
     order = np.lexsort((keys[:, 1], keys[:, 0], cost))
     chosen: NDArray[np.intp] = pairs[order[fits[order]]]
@@ -60,7 +60,7 @@ def _aligned(network: Network, ends: FreeEnds, max_gap: float) -> NDArray[np.int
 
 
 def _is_free(tree: KDTree, one: Floats, other: Floats) -> bool:
-    """Tell whether no line lies between two ends."""
+    """Give whether no line lies between two ends."""
     distance = np.hypot(*(other - one))
     along = np.arange(2 * NEAR, distance - 2 * NEAR, 0.5)
     if not len(along):

@@ -2,14 +2,14 @@
 
 The plan
 --------
-1. Blocks are cut anew into windows that lie where the scene says (`windows`), each with a margin.
-2. In each window the wanted classes are thinned to skeletons, and every skeleton pixel learns where the middle of the
-   line is and how wide it is there (`skeleton`). The margin makes this exact: the pixels
-   found are those of the whole raster, in every bit.
+1. The scene is cut into windows with margins, whatever its blocks (`windows`).
+2. In each window the wanted classes are thinned to skeletons, and the middle and the width of the line are measured at
+   every skeleton pixel (`skeleton`). With the margin this is exact: the result is that of the whole raster, in every
+   bit.
 3. The pixels of all windows, one or two in a hundred where lines are thin, are traced as one network
-   (`pixels`, `network`); so what follows knows neither blocks nor windows.
-4. Spurs go, crossings that thinning tore apart are joined (`pruning`), gaps are bridged (`bridging`),
-   lines are smoothed between their nodes (`shaping`) and measured (`table`).
+   (`pixels`, `network`). The steps after that do not depend on blocks or windows.
+4. Spurs are removed and crossings that thinning split are merged (`pruning`, `narrow_crossings`), gaps are bridged
+   (`bridging`), lines are smoothed between their nodes (`shaping`) and measured (`table`).
 
 Memory holds the rows of one row of windows, and about 400 bytes for each pixel of the skeleton: it grows with
 the length of the lines, not with the scene.
@@ -36,12 +36,12 @@ from segflow.tiling import NODATA, Grid, TileGrid
 __all__ = ["Block", "LineTable", "trace_centrelines"]
 
 MOST = 20_000_000  # pixels of a skeleton: 20,000 km of road at 1 m, and about 8 GB to trace it
-WINDOW = 1024  # px; smaller ones spend more on margins, larger ones leave the cache
+WINDOW = 1024  # px; smaller ones spend more time on margins, larger ones do not fit into the cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What makes a line; lengths in pixels, as in `trace_centrelines`."""
+    """The rules for lines; lengths in pixels, as in `trace_centrelines`."""
 
     max_gap: float
     min_length: float
@@ -74,7 +74,7 @@ def trace_centrelines(
     progress: Callable[[int], None] | None = None,
     on_wide: Callable[[int, int], None] | None = None,
 ) -> LineTable:
-    """Turn classes of a class raster into the middle lines of what they cover.
+    """Turn classes of a class raster into centrelines: the middle lines of their regions.
 
     Parameters
     ----------
@@ -87,16 +87,16 @@ def trace_centrelines(
     max_gap_px
         Gaps up to this width between free ends that point at each other are bridged [px]; 0 bridges none.
     min_length_px
-        Networks, connected parts, of less length in sum are left out [px].
+        Connected networks of less total length are left out [px].
     spur_factor
-        Branches with a free end that are shorter than so many half widths of the line they leave are left out.
+        Spurs, branches with a free end, that are shorter than this many half widths of their line are left out.
     smooth_px
         Standard deviation of a Gaussian along the lines; junctions and ends stay [px].
     simplify_px
         Points closer than this to the line through their neighbours are left out [px].
     max_width_px
-        Regions wider than this are no lines: what is left of them, thinned from all sides
-        by this much, is cut out, and lines end there [px].
+        Regions wider than this are no lines: their core, which is left after thinning from all sides by this much, is
+        cut out, and lines end there [px].
     max_hole_px
         Holes of at most this many pixels are filled before thinning, so that lines do not run around them [px].
     progress
@@ -128,7 +128,7 @@ def trace_centrelines(
         if skeleton.wide and on_wide:
             on_wide(value, skeleton.wide)
     tables = [_lines(skeleton, value, grid, rules) for value, skeleton in found.items()]
-    return LineTable.of(tables or [_lines(Skeleton.none(), 0, grid, rules)])
+    return LineTable.of(tables or [_lines(Skeleton.empty(), 0, grid, rules)])
 
 
 def find_skeletons(
@@ -140,7 +140,7 @@ def find_skeletons(
     window: int = WINDOW,
     progress: Callable[[int], None] | None = None,
 ) -> dict[int, Skeleton]:
-    """Find the skeleton of each wanted class that the scene has; `window` [px] changes nothing but the time."""
+    """Find the skeleton of each wanted class that the scene has; `window` [px] affects the running time alone."""
     tiles = TileGrid(height=grid.height, width=grid.width, core=window, margin=reach.margin, stride=1)
     parts: dict[int, list[Skeleton]] = {value: [] for value in sorted(set(classes))}
     for patch in cut(blocks, tiles, progress):

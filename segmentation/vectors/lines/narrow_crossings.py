@@ -1,6 +1,7 @@
-"""Crossings at narrow angles: thinning makes two junctions of each, with one line for both roads between them.
+"""Crossings at narrow angles: thinning turns each into two junctions, joined by one line for both roads.
 
-Such a pair is told from two real junctions by its branches: each of one end is straight on from one of the other.
+Such a pair differs from two real junctions by its branches: each branch of one junction continues a branch of the other
+in a straight line.
 """
 
 import numpy as np
@@ -9,14 +10,14 @@ from segflow.segmentation.vectors.lines.branches import Branch, branch_of, outsi
 from segflow.segmentation.vectors.lines.network import Network
 from segflow.segmentation.vectors.lines.pixels import merge
 
-LONGEST = 3.0  # times the discs at its ends; roads at 20° run together for so long
+LONGEST = 3.0  # times the sum of the radii at its ends; roads that cross at 20° share this length
 STRAIGHT = np.cos(np.deg2rad(20))
-ASIDE, ASIDE_PER_PX = 2.0, 0.1  # px, px/px; how far a branch may lie beside the line of the other one
+ASIDE, ASIDE_PER_PX = 2.0, 0.1  # px, px/px; how far a branch may lie from the straight line of the other one
 BRANCHES = 3
 
 
 def join_crossings(network: Network) -> Network:
-    """Make one node of the two junctions of each crossing; the line between them goes."""
+    """Merge the two junctions of each crossing to one node; the line between them is removed."""
     degree = network.degree
     length = network.lengths()
     candidate = (degree[network.ends] == BRANCHES).all(axis=1) & (network.ends[:, 0] != network.ends[:, 1])
@@ -37,7 +38,7 @@ def join_crossings(network: Network) -> Network:
 
 
 def _leaving(network: Network) -> dict[int, list[int]]:
-    """Give the half-edges that leave each junction of three branches."""
+    """Give the half-edges that leave each junction with three branches."""
     tails = network.ends.ravel()
     found: dict[int, list[int]] = {}
     for half in np.flatnonzero(network.degree[tails] == BRANCHES).tolist():
@@ -46,7 +47,7 @@ def _leaving(network: Network) -> dict[int, list[int]]:
 
 
 def _crosses(network: Network, edge: int, leaving: dict[int, list[int]]) -> bool:
-    """Tell whether two straight lines run through an edge, each from a branch of one end to one of the other."""
+    """Give whether two straight lines run through an edge, each from a branch of one end to a branch of the other."""
     sides = []
     for node in network.ends[edge].tolist():
         branches = [_branch(network, half) for half in leaving[node] if half // 2 != edge]
@@ -54,7 +55,7 @@ def _crosses(network: Network, edge: int, leaving: dict[int, list[int]]) -> bool
     if [len(side) for side in sides] != [BRANCHES - 1] * 2:
         return False
     (a, b), (c, d) = sides
-    return (_goes_on(a, c) and _goes_on(b, d)) or (_goes_on(a, d) and _goes_on(b, c))
+    return (_continues(a, c) and _continues(b, d)) or (_continues(a, d) and _continues(b, c))
 
 
 def _branch(network: Network, half: int) -> Branch | None:
@@ -66,7 +67,10 @@ def _branch(network: Network, half: int) -> Branch | None:
     return branch_of(outside(network.nodes.point[nodes], network.nodes.point[node], radius), radius)
 
 
-def _goes_on(one: Branch, other: Branch) -> bool:
-    """Tell whether two branches lie on one straight line, in opposite directions."""
+def _continues(one: Branch, other: Branch) -> bool:
+    """Give whether two branches lie on one straight line, in opposite directions."""
     limit = ASIDE + ASIDE_PER_PX * float(np.hypot(*(other.point - one.point)))
-    return -float(one.way @ other.way) >= STRAIGHT and max(one.aside(other.point), other.aside(one.point)) <= limit
+    return (
+        -float(one.direction @ other.direction) >= STRAIGHT
+        and max(one.offset_of(other.point), other.offset_of(one.point)) <= limit
+    )

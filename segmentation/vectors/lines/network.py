@@ -1,15 +1,14 @@
 """Networks: nodes, edges between them, and the lines that edges form where nothing branches.
 
-A network starts with the pixels of a skeleton as nodes and their neighbourhoods as edges; the
-same contraction makes edges between junctions of that, and long lines of edges when pruning
-has taken the side branches away.
+A network starts with the pixels of a skeleton as nodes and the links between neighbouring pixels as edges. Contraction
+turns these into edges between junctions and free ends, and it merges edges again after spurs were removed.
 
 Contraction
 -----------
-Every edge is two half-edges, one for each direction. A half-edge that arrives at a node where just
-two ends meet is followed by the one that leaves it on the other side; at all other nodes it
-ends. So every line is followed twice, once in each direction, and the direction that starts with the
-lower half-edge is kept. Rings without any node to start at start at their lowest half-edge.
+Every edge consists of two half-edges, one for each direction. A half-edge that arrives at a node where exactly two ends
+meet is followed by the one that leaves it on the other side; at all other nodes it ends. So every line is followed
+twice, once in each direction, and the direction that starts with the lower half-edge is kept. Rings without a node at
+which to start begin with their lowest half-edge.
 """
 
 from dataclasses import dataclass, replace
@@ -18,24 +17,24 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from segflow.segmentation.vectors.ragged import ends_of, spread
-from segflow.segmentation.vectors.successor_chains import follow
+from segflow.segmentation.vectors.ragged import index_ranges, offsets_of
+from segflow.segmentation.vectors.successor_chains import follow_successors
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-PASSING = 2  # ends that meet where a line just goes on
+PASSING = 2  # ends that meet at a node where a line passes through
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nodes:
-    """Places where edges end or points that lines run through, (n,) arrays.
+    """Points at which edges end or through which lines run, (n,) arrays.
 
     Attributes
     ----------
     point
         (n, 2) float64: (column, row) counted from the scene's upper left corner [px].
     radius
-        float64: of the largest disc around it inside the class, where that is known [px].
+        float64: of the largest disc around it inside the class [px].
     pixel
         int64: the first of the node's pixels, as a row-major index in the scene.
     """
@@ -51,7 +50,7 @@ class Nodes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lines:
-    """Edges in a row, from a free end or junction to the next.
+    """Chains of edges, from one free end or junction to the next.
 
     Attributes
     ----------
@@ -85,7 +84,7 @@ class Network:
     Attributes
     ----------
     nodes
-        All nodes, those without edges too.
+        All nodes, including those without edges.
     ends
         (edges, 2) int64: the nodes that each edge runs from and to.
     path, offsets
@@ -108,18 +107,18 @@ class Network:
         return np.bincount(self.ends.ravel(), minlength=len(self.nodes))
 
     @classmethod
-    def plain(cls, nodes: Nodes, ends: Ints) -> Self:
+    def of_straight_edges(cls, nodes: Nodes, ends: Ints) -> Self:
         """Give the network of straight edges."""
         return cls(nodes=nodes, ends=ends, path=np.zeros(0, np.int64), offsets=np.zeros(len(ends) + 1, np.int64))
 
     def take(self, which: NDArray[np.bool_]) -> Self:
         """Give the network of the edges in a mask, with all nodes."""
         lengths = np.diff(self.offsets)[which]
-        path = self.path[spread(self.offsets[:-1][which], lengths)]
-        return replace(self, ends=self.ends[which], path=path, offsets=ends_of(lengths))
+        path = self.path[index_ranges(self.offsets[:-1][which], lengths)]
+        return replace(self, ends=self.ends[which], path=path, offsets=offsets_of(lengths))
 
     def add(self, ends: Ints) -> Self:
-        """Give the network with straight edges more."""
+        """Give the network with additional straight edges."""
         offsets = np.append(self.offsets, np.full(len(ends), self.offsets[-1]))
         return replace(self, ends=np.concatenate([self.ends, ends]), offsets=offsets)
 
@@ -132,27 +131,27 @@ class Network:
         return np.add.reduceat(length, offsets[:-1]) if len(self) else np.zeros(0)
 
     def points(self) -> tuple[Ints, Ints]:
-        """Give the nodes that each edge runs through with those at its ends: all in a row, and offsets."""
+        """Give the nodes that each edge runs through, including its ends: as one array with offsets."""
         inner = np.diff(self.offsets)
-        offsets = ends_of(inner + 2)
+        offsets = offsets_of(inner + 2)
         points = np.empty(offsets[-1], np.int64)
         points[offsets[:-1]], points[offsets[1:] - 1] = self.ends.T
-        points[spread(offsets[:-1] + 1, inner)] = self.path
+        points[index_ranges(offsets[:-1] + 1, inner)] = self.path
         return points, offsets
 
     def lines(self) -> Lines:
         """Follow the edges from node to node."""
         tails = self.ends.ravel()  # half-edge 2 e leaves the first end of edge e, 2 e + 1 the second
-        trails = follow(_successors(tails, self.degree == PASSING))
+        chains = follow_successors(_successors(tails, self.degree == PASSING))
         if not len(self):
-            return Lines(half=trails.order.astype(np.int64), offsets=trails.offsets, start=tails, end=tails)
-        half, offsets = _rings_from_lowest(trails.order.astype(np.int64), trails.offsets, trails.closed)
+            return Lines(half=chains.order.astype(np.int64), offsets=chains.offsets, start=tails, end=tails)
+        half, offsets = _rings_from_lowest(chains.order.astype(np.int64), chains.offsets, chains.closed)
         lowest = half[offsets[:-1]]
-        opposite = np.where(trails.closed, np.minimum.reduceat(half ^ 1, offsets[:-1]), half[offsets[1:] - 1] ^ 1)
+        opposite = np.where(chains.closed, np.minimum.reduceat(half ^ 1, offsets[:-1]), half[offsets[1:] - 1] ^ 1)
         kept = np.flatnonzero(lowest < opposite)
         kept = kept[np.argsort(lowest[kept])]
         lengths = np.diff(offsets)[kept]
-        half, offsets = half[spread(offsets[:-1][kept], lengths)], ends_of(lengths)
+        half, offsets = half[index_ranges(offsets[:-1][kept], lengths)], offsets_of(lengths)
         return Lines(half=half, offsets=offsets, start=tails[half[offsets[:-1]]], end=tails[half[offsets[1:] - 1] ^ 1])
 
     def contract(self) -> Self:
@@ -160,16 +159,16 @@ class Network:
         lines = self.lines()
         points, offsets = self.points()
         edge, backwards = lines.half // 2, lines.half % 2
-        lengths = np.diff(offsets)[edge] - 1  # each edge leaves its last point to the next one
+        lengths = np.diff(offsets)[edge] - 1  # the last point of each edge is the first one of the next
         step = 1 - 2 * backwards
-        place = spread(np.zeros_like(lengths), lengths) * np.repeat(step, lengths)
+        place = index_ranges(np.zeros_like(lengths), lengths) * np.repeat(step, lengths)
         place += np.repeat(np.where(backwards, offsets[1:][edge] - 1, offsets[:-1][edge]), lengths)
         along = points[place]
         per_line = np.add.reduceat(lengths, lines.offsets[:-1]) if len(lines) else lengths
         inner = np.ones(len(along), bool)
-        inner[ends_of(per_line)[:-1]] = False
+        inner[offsets_of(per_line)[:-1]] = False
         return replace(
-            self, ends=np.stack([lines.start, lines.end], axis=1), path=along[inner], offsets=ends_of(per_line - 1)
+            self, ends=np.stack([lines.start, lines.end], axis=1), path=along[inner], offsets=offsets_of(per_line - 1)
         )
 
 
@@ -183,12 +182,12 @@ def _successors(tails: Ints, passing: NDArray[np.bool_]) -> NDArray[np.int32]:
 
 
 def _rings_from_lowest(half: Ints, offsets: Ints, closed: NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Turn closed trails so that they start with their lowest half-edge."""
+    """Rotate closed chains so that they start with their lowest half-edge."""
     lengths = np.diff(offsets)
     lowest = np.minimum.reduceat(half, offsets[:-1])
     turned = np.zeros(len(lengths), np.int64)
     owner = np.repeat(np.arange(len(lengths)), lengths)
     found = np.flatnonzero((half == lowest[owner]) & closed[owner])
     turned[owner[found]] = found - offsets[:-1][owner[found]]
-    place = spread(np.zeros_like(lengths), lengths) + np.repeat(turned, lengths)
+    place = index_ranges(np.zeros_like(lengths), lengths) + np.repeat(turned, lengths)
     return half[np.repeat(offsets[:-1], lengths) + place % np.repeat(lengths, lengths)], offsets

@@ -1,4 +1,4 @@
-"""The network of a skeleton: pixels that touch, and junctions where three or more of them meet."""
+"""The network of a skeleton: its pixels are linked with their neighbours, and junctions are merged to one node each."""
 
 from dataclasses import replace
 
@@ -13,8 +13,8 @@ from segflow.segmentation.vectors.lines.skeleton import Skeleton
 def trace_pixels(skeleton: Skeleton, width: int) -> Network:
     """Trace the network of a skeleton.
 
-    Pixels that touch with a corner are linked where no pixel touches both with a side, so that
-    steps are no triangles. Junction pixels that are linked with each other are one junction.
+    Diagonal neighbours are linked where no pixel is a side neighbour of both, so that steps do not become triangles.
+    Junction pixels that are linked with each other become one junction.
 
     Parameters
     ----------
@@ -27,11 +27,11 @@ def trace_pixels(skeleton: Skeleton, width: int) -> Network:
     middle = np.stack([col, row], axis=1) + skeleton.shift + 0.5
     pixels = Nodes(point=middle, radius=skeleton.half_width, pixel=skeleton.place)
     links = _links(row * (width + 2) + col + 1, width + 2)
-    return _with_junctions(Network.plain(pixels, links)).contract()
+    return _with_junctions(Network.of_straight_edges(pixels, links)).contract()
 
 
 def _links(key: Ints, width: int) -> Ints:
-    """Give the pairs of pixels that are linked: (n, 2) int64 array; a key is a place in rows with room at both ends."""
+    """Give the pairs of pixels that are linked: (n, 2) int64 array; a key is an index into rows padded at both ends."""
 
     def find(step: int) -> Ints:
         place = np.searchsorted(key, key + step)
@@ -53,16 +53,17 @@ def _links(key: Ints, width: int) -> Ints:
 
 
 def _with_junctions(network: Network) -> Network:
-    """Make one node of the junction pixels that are linked with each other."""
+    """Merge junction pixels that are linked with each other to one node."""
     junction = network.degree > PASSING
     inner = junction[network.ends[:, 0]] & junction[network.ends[:, 1]]
     return merge(network, network.ends[inner]).take(~inner)
 
 
 def merge(network: Network, pairs: Ints) -> Network:
-    """Make one node of each set of nodes that pairs connect; it joins the nodes as a new one.
+    """Merge each set of nodes that pairs connect; the merged node is added to the nodes as a new one.
 
-    Its point is the mean of theirs, its pixel the first; its disc is the largest, or one that covers half of each.
+    Its point is the mean of theirs and its pixel the first. Its disc is the largest of theirs, or one that covers half
+    of each if that is larger.
     """
     n = len(network.nodes)
     graph = csr_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))

@@ -1,8 +1,8 @@
-"""What thinning adds to a network, taken away: side branches, and crossings that fell apart.
+"""Artefacts of thinning are removed from a network: spurs, and pairs of junctions that are one crossing.
 
-Noise on the side of a line grows a branch from its middle to its side, about as long as the line
-is half wide; a crossing becomes two junctions with a short edge between them. Both are judged by the
-local width: by the disc around the junction that fits into the class.
+Noise on the side of a line causes a spur from its middle to its side, about half as long as the line is wide.
+A crossing becomes two junctions with a short edge between them. Both are recognised by their lengths, compared with the
+local width: with the largest disc around the junction that fits into the class.
 """
 
 import numpy as np
@@ -13,20 +13,20 @@ from scipy.sparse.csgraph import connected_components
 from segflow.segmentation.vectors.lines.network import PASSING, Network
 from segflow.segmentation.vectors.lines.pixels import merge
 
-SLACK = 1.5  # px; noise reaches so far beyond the side of a line
+SLACK = 1.5  # px; how far noise reaches beyond the side of a line
 
 
 def prune(network: Network, factor: float) -> Network:
-    """Take away free-ended edges that are short for the width of the line that they leave, the shortest first.
+    """Remove spurs, edges with a free end that are short for the width of the line they branch off; the shortest first.
 
-    Where one is gone and two edges remain, they become one edge, which may be a branch in its turn.
+    Where two edges remain at a junction, they become one edge, which may be a spur as well.
 
     Parameters
     ----------
     network
         Its edges run from junction to junction or free end.
     factor
-        Branches shorter than this many half widths go.
+        Spurs shorter than this many half widths are removed.
     """
     while True:
         spurs = _spurs(network, factor)
@@ -52,7 +52,7 @@ def _spurs(network: Network, factor: float) -> NDArray[np.bool_]:
 
 
 def join_junctions(network: Network) -> Network:
-    """Make one node of junctions whose discs meet along an edge; that edge goes."""
+    """Merge junctions whose discs meet along an edge to one node; the edge is removed."""
     close = network.lengths() <= network.nodes.radius[network.ends].sum(axis=1) + SLACK
     close &= (network.degree[network.ends] > PASSING).all(axis=1)
     if not close.any():
@@ -61,7 +61,7 @@ def join_junctions(network: Network) -> Network:
 
 
 def without_short(network: Network, shortest: float) -> Network:
-    """Take away the parts of a network, connected ones, that are shorter in sum [px]."""
+    """Remove connected parts of a network whose edges are shorter in sum than `shortest` [px]."""
     n = len(network.nodes)
     graph = csr_array((np.ones(len(network)), (network.ends[:, 0], network.ends[:, 1])), shape=(n, n))
     _, part = connected_components(graph, directed=False)

@@ -1,14 +1,14 @@
-"""The course of lines: junctions where their branches point, ends at the scene's edge, smooth in between.
+"""The course of lines: junctions where their branches point, ends at the scene's edge, and smooth lines in between.
 
-The pixels in the disc around a junction are not followed: the junction moves to where the straight
-continuations of its branches meet best, and they run to it straight.
+The skeleton is not followed in the disc around a junction. The junction moves to the point that is nearest to the
+straight continuations of its branches in the least-squares sense, and the branches run straight to it.
 """
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from segflow.segmentation.vectors.lines.branches import Branch, branch_of, meeting, outside
-from segflow.segmentation.vectors.lines.ends import carry_on
+from segflow.segmentation.vectors.lines.ends import extend_to_limits
 from segflow.segmentation.vectors.lines.network import PASSING, Floats, Network
 
 TRUNCATE = 4  # standard deviations of the Gaussian
@@ -35,7 +35,7 @@ def shape_lines(network: Network, shape: tuple[int, int], to_nodata: Floats, sig
     """
     points, offsets = network.points()
     junction = network.degree > PASSING
-    place, radius = carry_on(network, shape, to_nodata), network.nodes.radius
+    place, radius = extend_to_limits(network, shape, to_nodata), network.nodes.radius
     courses = []
     branches: dict[int, list[Branch]] = {}
     for edge, (start, end) in enumerate(network.ends.tolist()):
@@ -57,7 +57,7 @@ def shape_lines(network: Network, shape: tuple[int, int], to_nodata: Floats, sig
 
 
 def smooth(course: Floats, sigma: float, *, closed: bool) -> Floats:
-    """Smooth a line along its way, at points about 1 px apart; its ends stay, and a ring stays closed."""
+    """Smooth a line, at points about 1 px apart; its ends do not move, and a ring stays closed."""
     course = _evenly(course)
     n = len(course) - 1
     if sigma <= 0 or n < 2:  # noqa: PLR2004  # a single segment is straight

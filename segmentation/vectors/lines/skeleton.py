@@ -1,8 +1,7 @@
-"""The skeleton of one class in one patch, with what each of its pixels knows of its surroundings.
+"""The skeleton of one class in one patch: its pixels, with the middle and the half width of the line at each.
 
-Everything here is local: what is found for a pixel depends on pixels at most `Reach.margin` away,
-and all numbers are sums of integers, or positions in multiples of 1/256 px, so they are the same
-in every bit wherever the patch begins.
+All results are local: they depend on pixels at most `Reach.margin` away. Numbers are sums of integers, or positions in
+multiples of 1/256 px, so they are equal in every bit wherever the patch begins.
 """
 
 from dataclasses import dataclass, fields
@@ -18,15 +17,15 @@ from segflow.segmentation.vectors.lines.thinning import REACH, STEPS, Flat, thin
 from segflow.segmentation.vectors.lines.windows import Patch
 from segflow.tiling import NODATA, Window
 
-DISC = 1.5  # radius of the disc whose centre of mass is taken, over the half width
-LARGEST_SHIFT = 1.0  # px; thinning leaves a line of even width half a pixel off, noise a little more
-ABOUT = 1.2  # half widths; a skeleton ends by so much before the end of what it is the middle of
-STEP = 1 / 256  # px; positions are rounded to it, so that they are the same counted from any corner
+DISC = 1.5  # half widths; radius of the disc whose centre of mass is taken
+LARGEST_SHIFT = 1.0  # px; a skeleton lies half a pixel off the middle of a line of even width, more with noise
+ABOUT = 1.2  # half widths; a skeleton ends this far before the end of its region
+STEP = 1 / 256  # px; positions are multiples of it, so they do not depend on the corner they are counted from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """How wide a line may be, and how far one must look for that.
+    """How wide a line may be, and the margin that follows from it.
 
     Attributes
     ----------
@@ -46,12 +45,12 @@ class Reach:
 
     @property
     def radius(self) -> int:
-        """Largest half width that is told from larger ones [px]."""
+        """Largest half width that is measured; larger ones are cut off here [px]."""
         return self.max_width // 2 + 2
 
     @property
     def margin(self) -> int:
-        """What a patch needs around its core [px]: to fill, to thin, to cut cores out, or to measure."""
+        """Margin of a patch [px]: for filling holes and thinning, or for measuring widths, whichever needs more."""
         return self.max_hole + 1 + max(REACH * self.iterations + 4, ceil(DISC * self.radius) + 4)
 
 
@@ -66,11 +65,11 @@ class Skeleton:
     shift
         (n, 2) float64: (column, row) from the pixel's centre to the middle of the line [px].
     half_width
-        float64: distance from there to the line's side [px].
+        float64: distance from the middle to the side of the line [px].
     confidence
         uint8: of the pixel [%]; 255 in a hole that was filled.
     to_nodata
-        float64: distance from there to nodata where that cuts the line off, else infinity [px].
+        float64: distance from the middle to nodata that cuts the line off, else infinity [px].
     wide
         Number of pixels in the cores of regions that are wider than a line.
     """
@@ -87,8 +86,8 @@ class Skeleton:
         return len(self.place)
 
     @classmethod
-    def none(cls) -> Self:
-        """Give the skeleton without pixels."""
+    def empty(cls) -> Self:
+        """Give a skeleton without pixels."""
         return cls(
             place=np.zeros(0, np.int64),
             shift=np.zeros((0, 2)),
@@ -109,10 +108,10 @@ class Skeleton:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Field:
-    """A class in a patch with one more pixel all around; places are flat ones in these arrays."""
+    """A class in a patch, padded by one pixel on all sides; places are flat indices into these arrays."""
 
     mask: NDArray[np.bool_]
-    inside: NDArray[np.bool_]  # False around the patch: whether a line goes on there is not known
+    inside: NDArray[np.bool_]  # False in the padding, where it is not known whether a line continues
     labels: NDArray[np.uint8]
 
     @property
@@ -158,7 +157,7 @@ def find_skeleton(patch: Patch, value: int, reach: Reach) -> Skeleton | None:
     layers = thin(field.mask, reach.iterations)
     places = _within(layers.places, core, field.width)
     shift = _shift(field, places, reach)
-    shift[_ends(layers.places, places, field.mask.shape)] = 0  # the middle of what is around an end lies back
+    shift[_ends(layers.places, places, field.mask.shape)] = 0  # the centre of mass around an end lies behind it
     half_width, to_nodata = _measure(field, places, shift, reach)
     row, col = np.divmod(places, field.width)
     read = patch.tile.read
@@ -180,19 +179,19 @@ def _within(places: Flat, window: Window, width: int) -> Flat:
 
 
 def _without_holes(mask: NDArray[np.bool_], patch: Patch, size: int) -> NDArray[np.bool_]:
-    """Fill holes of at most `size` pixels; what reaches the patch's side is no hole."""
+    """Fill holes of at most `size` pixels; a gap that reaches the side of the patch is no hole."""
     if size < 1:
         return mask
     regions, count = ndimage.label(~mask)
     small = np.bincount(regions.ravel(), minlength=count + 1) <= size
     small[0] = False
-    for rim in (regions[0], regions[-1], regions[:, 0], regions[:, -1]):
-        small[rim] = False
+    for side in (regions[0], regions[-1], regions[:, 0], regions[:, -1]):
+        small[side] = False
     return mask | (small[regions] & (patch.labels != NODATA)) if small.any() else mask
 
 
 def _ends(skeleton: Flat, places: Flat, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Tell which pixels of a skeleton have one neighbour, as `pixels` links them."""
+    """Give which pixels of a skeleton have one neighbour, by the links of `pixels`."""
     thin_mask = np.zeros(shape, bool).ravel()
     thin_mask[skeleton] = True
     around = np.array([thin_mask[places + row * shape[1] + col] for row, col in STEPS])
@@ -203,7 +202,7 @@ def _ends(skeleton: Flat, places: Flat, shape: tuple[int, int]) -> NDArray[np.bo
 
 
 def _shift(field: _Field, places: Flat, reach: Reach) -> NDArray[np.float64]:
-    """Give the way from pixels to the centre of mass of the class around them: (n, 2) float64 array."""
+    """Give the vectors from pixels to the centres of mass of the class around them: (n, 2) float64 array."""
     rough = _nearest(field.points(field.sides()), field.points(places), reach)
     radius = np.ceil(DISC * rough).astype(np.int64)
     shift = np.zeros((len(places), 2))

@@ -1,4 +1,4 @@
-"""Centrelines with their fields, and how these are measured."""
+"""Centrelines with their fields, and the measurement of these fields."""
 
 from dataclasses import dataclass, fields
 from typing import Self
@@ -7,21 +7,23 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from segflow.segmentation.vectors.columns import Columns
 from segflow.segmentation.vectors.geodesy import Ground, world
 from segflow.segmentation.vectors.lines.ends import AT_EDGE
 from segflow.segmentation.vectors.lines.network import PASSING, Floats, Ints, Network
 from segflow.segmentation.vectors.lines.skeleton import Skeleton
-from segflow.segmentation.vectors.ragged import ends_of
+from segflow.segmentation.vectors.ragged import offsets_of
 from segflow.tiling import NODATA, Grid
 
-ROUGH = (
-    0.45  # px; by so much twice the distance to the nearest pixel beside a line exceeds its width, in all directions
-)
+# px; twice the distance to the nearest pixel beside a line exceeds its width by this much, averaged over directions
+ROUGH = 0.45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineTable:
+class LineTable(Columns):
     """Centrelines and their fields, (n,) arrays, by class and first pixel.
+
+    The columns after `first_px` are fields of the product, in its order and under its names.
 
     Attributes
     ----------
@@ -31,14 +33,14 @@ class LineTable:
         uint8: the class.
     first_px
         int64: row-major index in the scene of the first pixel that the line runs through; no two lines share it.
-    n_px
-        int64: number of pixels that the line runs through.
     length_m
         float64: on the ellipsoid [m]; NaN without a CRS.
-    width_mean_m, width_min_m
+    width_m, width_min_m
         float64: across the line, on the ellipsoid [m]; NaN without a CRS.
     confidence_mean, confidence_min
-        float64: of those pixels, 0 … 1.
+        float64: of the pixels that the line runs through, 0 … 1.
+    n_px
+        int64: number of these pixels.
     touches_edge, touches_nodata
         bool: somewhere the line, as wide as it is, reaches the scene's edge, or nodata.
     start_node, end_node
@@ -50,12 +52,12 @@ class LineTable:
     geometry: NDArray[np.object_]
     class_id: NDArray[np.uint8]
     first_px: Ints
-    n_px: Ints
     length_m: Floats
-    width_mean_m: Floats
+    width_m: Floats
     width_min_m: Floats
     confidence_mean: Floats
     confidence_min: Floats
+    n_px: Ints
     touches_edge: NDArray[np.bool_]
     touches_nodata: NDArray[np.bool_]
     start_node: Ints
@@ -63,18 +65,15 @@ class LineTable:
     start_degree: Ints
     end_degree: Ints
 
-    def __len__(self) -> int:
-        """Give the number of lines."""
-        return len(self.geometry)
-
-    def take(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> Self:
-        """Give the lines of an index or a mask."""
-        return type(self)(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
+    def measured(self) -> dict[str, NDArray[np.generic]]:
+        """Give the fields of the product that are measured, by name."""
+        named = ("geometry", "class_id", "first_px")
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in named}
 
     @classmethod
     def of(cls, tables: list[Self]) -> Self:
         """Give the lines of all tables, of which there is at least one, by class and first pixel."""
-        table = cls(**{f.name: np.concatenate([getattr(t, f.name) for t in tables]) for f in fields(cls)})
+        table = cls.concatenate(tables)
         return table.take(np.lexsort((table.first_px, table.class_id)))
 
 
@@ -88,9 +87,9 @@ def build_lines(
     network
         Its edges are the lines.
     courses
-        (n, 2) arrays of (column, row): the way of each line [px].
+        (n, 2) arrays of (column, row): the course of each line [px].
     skeleton
-        The pixels that the network's first nodes are.
+        Its pixels are the first nodes of the network.
     value
         The class.
     grid
@@ -112,12 +111,12 @@ def build_lines(
         geometry=shapely.transform(lines, lambda points: np.stack(world(points, grid.transform), axis=1)),
         class_id=np.full(len(lines), value, np.uint8),
         first_px=pixels.first(skeleton.place),
-        n_px=pixels.count,
         length_m=length_m,
-        width_mean_m=inner.mean(width) * across,
+        width_m=inner.mean(width) * across,
         width_min_m=inner.lowest(width) * across,
         confidence_mean=known.mean(skeleton.confidence / 100),
         confidence_min=known.lowest(skeleton.confidence / 100),
+        n_px=pixels.count,
         touches_edge=pixels.any(_reaches_edge(middle, skeleton.half_width, grid)),
         touches_nodata=pixels.any(np.isfinite(skeleton.to_nodata)),
         start_node=pixel[network.ends[:, 0]],
@@ -165,18 +164,18 @@ class _Pixels:
 
 
 def _own_pixels(network: Network, count: int) -> _Pixels:
-    """Give the pixels of each line without those of junctions; `count` nodes are pixels, the others joined ones."""
+    """Give the pixels of each line without those of junctions; the first `count` nodes are pixels, others merged."""
     points, offsets = network.points()
     line = np.repeat(np.arange(len(network)), np.diff(offsets))
     own = points < count
     degree = network.degree[network.ends]
     own[offsets[:-1]] &= degree[:, 0] <= PASSING
-    own[offsets[1:] - 1] &= degree[:, 1] < PASSING  # a ring's only node counts where it starts
+    own[offsets[1:] - 1] &= degree[:, 1] < PASSING  # the only node of a ring belongs to it once, at its start
     return _Pixels(pixel=points[own], line=line[own], lines=len(network))
 
 
 def _within_lines(pixels: _Pixels, network: Network) -> _Pixels:
-    """Leave out pixels near the ends of their lines, where discs do not show the width, unless there are no others."""
+    """Leave out pixels near the ends of their lines, where discs do not give the width, unless a line has no others."""
     nodes = network.nodes
     away = np.ones(len(pixels.pixel), bool)
     for end in network.ends[pixels.line].T:
@@ -187,7 +186,7 @@ def _within_lines(pixels: _Pixels, network: Network) -> _Pixels:
 
 
 def _reaches_edge(points: Floats, radius: Floats, grid: Grid) -> NDArray[np.bool_]:
-    """Tell whether the discs around points reach the scene's edge."""
+    """Give whether the discs around points reach the scene's edge."""
     size = np.array([grid.width, grid.height])
     reaches: NDArray[np.bool_] = np.minimum(points, size - points).min(axis=1) <= radius + AT_EDGE
     return reaches
@@ -202,11 +201,11 @@ def _simplified(courses: list[Floats], tolerance: float) -> NDArray[np.object_]:
 def _lengths_m(lines: NDArray[np.object_], ground: Ground | None) -> Floats:
     if ground is None or not len(lines):
         return np.full(len(lines), np.nan)
-    return ground.measure_lines(shapely.get_coordinates(lines), ends_of(shapely.get_num_coordinates(lines)))
+    return ground.measure_lines(shapely.get_coordinates(lines), offsets_of(shapely.get_num_coordinates(lines)))
 
 
 def _metres_across(lines: NDArray[np.object_], length_m: Floats, ground: Ground | None) -> Floats:
-    """Give metres on the ground per pixel across each line: the area of a pixel over the metres per pixel along it."""
+    """Give metres per pixel across each line: the area of a pixel divided by the metres per pixel along the line."""
     if ground is None or not len(lines):
         return np.full(len(lines), np.nan)
     corner = shapely.get_coordinates(shapely.line_interpolate_point(lines, 0.5, normalized=True)) - 0.5

@@ -1,12 +1,11 @@
 """Thinning of a mask to its skeleton, a fixed number of layers deep.
 
-Each of the two passes of an iteration looks at the eight neighbours of a pixel, so what one
-iteration does to a pixel depends on pixels at most 2 px away: after n iterations nothing that
-lies more than 2 n px away has had a say. That makes the skeleton of a window with a margin
-that of the whole raster, exactly.
+Each of the two passes of an iteration looks at the eight neighbours of a pixel, so the result of one iteration for a
+pixel depends on pixels at most 2 px away, and that of n iterations on pixels at most 2 n px away. With a margin of that
+width, the skeleton of a window equals that of the whole raster exactly.
 
-The work follows the pixels that change. A mask holds its pixels' neighbours as bits; a pixel that
-goes clears its bit with its neighbours, and only they are looked at in the next two passes.
+Only pixels near a change are examined. The neighbours of each pixel are held as bits; a pixel that is deleted clears
+its bit with its neighbours, and only these are examined in the next two passes.
 
 References
 ----------
@@ -19,30 +18,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-REACH = 2  # px; how far one iteration looks
+REACH = 2  # px; how far the result of one iteration depends on other pixels
 SURROUNDED = 255  # all eight neighbours are set
 STEPS = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))  # (row, column) of neighbours x1 … x8
 
-Flat = NDArray[np.int64]  # places in the row-major order of an array
+Flat = NDArray[np.int64]  # row-major indices into an array
 
 
 @dataclass(frozen=True, slots=True)
-class Layers:
-    """What thinning leaves.
+class Thinned:
+    """The result of thinning.
 
     Attributes
     ----------
     places
         (n,) int64 array: the pixels of the skeleton, in row-major order.
     wide
-        (m,) int64 array: pixels of what was still thick after the last iteration; not in `places`.
+        (m,) int64 array: pixels of regions that were too thick to become lines; not in `places`.
     """
 
     places: Flat
     wide: Flat
 
 
-def thin(mask: NDArray[np.bool_], iterations: int) -> Layers:
+def thin(mask: NDArray[np.bool_], iterations: int) -> Thinned:
     """Thin a mask.
 
     Parameters
@@ -50,7 +49,7 @@ def thin(mask: NDArray[np.bool_], iterations: int) -> Layers:
     mask
         (height, width) bool array; False along all four sides.
     iterations
-        Each takes one layer of pixels from every side.
+        Each removes one layer of pixels from every side.
     """
     width = mask.shape[1]
     places = np.flatnonzero(mask)
@@ -62,33 +61,33 @@ def thin(mask: NDArray[np.bool_], iterations: int) -> Layers:
     stamp = np.empty(mask.size, np.int32)
     before = latest = places[around[places] != SURROUNDED]
     for turn in range(2 * iterations):
-        look = _once(np.concatenate([before, latest]), alive, stamp)
-        gone = look[DOOMED[turn % 2][around[look]]]
-        alive[gone] = False
+        examined = _unique_alive(np.concatenate([before, latest]), alive, stamp)
+        deleted = examined[DELETED[turn % 2][around[examined]]]
+        alive[deleted] = False
         for bit, step in enumerate(steps):
-            around[gone + step] &= np.uint8(SURROUNDED - (1 << (bit + 4) % 8))
-        before, latest = latest, _once((gone + steps[:, None]).ravel(), alive, stamp)
+            around[deleted + step] &= np.uint8(SURROUNDED - (1 << (bit + 4) % 8))
+        before, latest = latest, _unique_alive((deleted + steps[:, None]).ravel(), alive, stamp)
         if not len(before) and not len(latest):
             break
     left = places[alive[places]]
     thick = left[around[left] == SURROUNDED]
     if not len(thick):
-        return Layers(left, thick)
+        return Thinned(left, thick)
     return _without_cores(left, thick, mask.shape)
 
 
-def _without_cores(left: Flat, thick: Flat, shape: tuple[int, int]) -> Layers:
-    """Take away the pixels at most 2 px from those that are still surrounded: they are no lines."""
+def _without_cores(left: Flat, thick: Flat, shape: tuple[int, int]) -> Thinned:
+    """Separate pixels that lie at most 2 px from a pixel that is still surrounded: they are no lines."""
     core = np.zeros(shape, bool).ravel()
     for row in range(-2, 3):
         for col in range(-2, 3):
             core[np.clip(thick + row * shape[1] + col, 0, core.size - 1)] = True
     wide = core[left]
-    return Layers(left[~wide], left[wide])
+    return Thinned(left[~wide], left[wide])
 
 
-def _once(places: Flat, alive: NDArray[np.bool_], stamp: NDArray[np.int32]) -> Flat:
-    """Give the places that are alive, each once; `stamp` is room to mark them in."""
+def _unique_alive(places: Flat, alive: NDArray[np.bool_], stamp: NDArray[np.int32]) -> Flat:
+    """Give the places that are alive, each once; `stamp` is scratch memory of the size of the mask."""
     places = places[alive[places]]
     number = np.arange(len(places), dtype=np.int32)
     stamp[places] = number
@@ -96,12 +95,12 @@ def _once(places: Flat, alive: NDArray[np.bool_], stamp: NDArray[np.int32]) -> F
     return once
 
 
-def _doomed() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Tell for each of the 256 neighbourhoods whether the first and the second pass delete its pixel."""
+def _deleted() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Give for each of the 256 neighbourhoods whether the first and the second pass delete its pixel."""
     codes = np.arange(256)
     x = [
         (codes >> (i - 1) % 8) & 1 == 1 for i in range(10)
-    ]  # x[1] … x[8] from the right against the clock; x[9] = x[1]
+    ]  # x[1] … x[8] from the right, counterclockwise; x[9] = x[1]
     crossings = sum((~x[i] & (x[i + 1] | x[i + 2])).astype(int) for i in (1, 3, 5, 7))
     odd = sum((x[i] | x[i + 1]).astype(int) for i in (1, 3, 5, 7))
     even = sum((x[i + 1] | x[i + 2]).astype(int) for i in (1, 3, 5, 7))
@@ -110,4 +109,4 @@ def _doomed() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return both & ~((x[2] | x[3] | ~x[8]) & x[1]), both & ~((x[6] | x[7] | ~x[4]) & x[5])
 
 
-DOOMED = _doomed()
+DELETED = _deleted()

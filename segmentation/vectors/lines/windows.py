@@ -1,6 +1,6 @@
-"""A scene's blocks, cut anew into windows with margins.
+"""A scene that comes in blocks is cut into windows with margins.
 
-The windows lie where the scene says, not where the blocks do; so does all that is made of them.
+The windows depend on the size of the scene, not on the blocks, and so does everything that is made of them.
 Memory holds the rows that a window and its margin need, over the width of the scene.
 """
 
@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from segflow.segmentation.vectors.block_order import BlockOrder
 from segflow.segmentation.vectors.blocks import Block
-from segflow.tiling import Span, Tile, TileGrid, Window
+from segflow.tiling import Tile, TileGrid, Window
 
 Raster = NDArray[np.uint8]
 
@@ -25,7 +26,7 @@ class Patch:
     scene
         The window of all pixels.
     tile
-        The pixels that the patch owns (core) and those that it holds (read).
+        The pixels that the patch owns (core) and those that it contains (read).
     labels, confidence
         (height, width) uint8 arrays of the pixels read.
     """
@@ -46,11 +47,11 @@ def cut(blocks: Iterable[Block], tiles: TileGrid, progress: Callable[[int], None
     tiles
         The patches to cut, of stride 1.
     progress
-        Called with the number of pixels of each block that was taken.
+        Called with the number of pixels of each block that was added.
 
     Yields
     ------
-    The patches in row-major order. Their arrays are views of rows that are kept until the next row of patches.
+    The patches in row-major order. Their arrays are views that stay valid until the next row of patches.
 
     Raises
     ------
@@ -77,13 +78,12 @@ def _read(tiles: TileGrid, row: int, col: int) -> Tile:
 
 
 class _Rows:
-    """The rows of a scene that are complete and still wanted."""
+    """The rows of a scene that are complete and still needed."""
 
     def __init__(self, scene: Window) -> None:
-        """Start before the first block."""
         self._scene = scene
-        self._next = (0, 0)  # row and column of the next block
-        self._open: list[Block] = []  # the row of blocks that grows
+        self._order = BlockOrder(scene)
+        self._open: list[Block] = []  # blocks of the row that is incomplete
         self._start = 0
         self._labels = np.empty((0, len(scene.cols)), np.uint8)
         self._confidence = self._labels
@@ -94,38 +94,24 @@ class _Rows:
         return self._start + len(self._labels)
 
     def add(self, block: Block) -> None:
-        """Take the next block."""
-        self._expect(block.window)
+        """Add the next block."""
+        self._order.add(block.window)
         self._open.append(block)
-        if self._next[1] == 0:
+        if self._order.row_complete:
             self._labels = np.vstack([self._labels, np.hstack([b.labels for b in self._open])])
             self._confidence = np.vstack([self._confidence, np.hstack([b.confidence for b in self._open])])
             self._open = []
 
     def forget(self, before: int) -> None:
-        """Let the rows before this one go."""
-        gone = before - self._start
-        self._labels, self._confidence, self._start = self._labels[gone:], self._confidence[gone:], before
+        """Drop the rows before this one."""
+        dropped = before - self._start
+        self._labels, self._confidence, self._start = self._labels[dropped:], self._confidence[dropped:], before
 
     def patch(self, tile: Tile) -> Patch:
-        """Give a patch of rows that are there."""
+        """Give a patch whose rows are complete."""
         place = tile.read.shift(-self._start, 0).slices
         return Patch(scene=self._scene, tile=tile, labels=self._labels[place], confidence=self._confidence[place])
 
     def check_complete(self) -> None:
-        """Make sure that the last block was given."""
-        if self._next != (len(self._scene.rows), 0):
-            msg = f"blocks must cover all {len(self._scene.rows)} rows, but they end before row, column {self._next}"
-            raise ValueError(msg)
-
-    def _expect(self, window: Window) -> None:
-        fits = (window.rows.start, window.cols.start) == self._next and window in self._scene and window.size
-        rows: Span = self._open[0].window.rows if self._open else window.rows
-        if not fits or window.rows != rows:
-            msg = (
-                f"blocks must come in row-major order, the next one at row, column {self._next} "
-                f"in the rows of those before it, got {window}"
-            )
-            raise ValueError(msg)
-        ends = window.cols.stop == len(self._scene.cols)
-        self._next = (window.rows.stop, 0) if ends else (window.rows.start, window.cols.stop)
+        """Check that all blocks were added."""
+        self._order.check_complete()

@@ -1,57 +1,57 @@
-"""Pieces of boundaries, rings and chains, as one block knows them."""
+"""Parts of boundaries that lie in one block: closed rings, and chains that other blocks continue."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segflow.segmentation.vectors.polygons.packed_corners import Words
-from segflow.segmentation.vectors.ragged import ends_of, spread
+from segflow.segmentation.vectors.polygons.packed_corners import PackedCorners
+from segflow.segmentation.vectors.ragged import index_ranges, offsets_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pieces:
-    """Pieces of boundaries, each a list of corners with its owner on the right-hand side.
+class BoundaryParts:
+    """Parts of boundaries, each a list of corners with its owner on the right-hand side.
 
     Attributes
     ----------
-    words
-        (n,) int64 array: the corners where the edges of all pieces start, in the scene.
+    packed
+        (n,) int64 array: corners of the scene at which the edges of all parts start.
     offsets
-        (pieces + 1,) int64 array: piece i has the words ``offsets[i]:offsets[i + 1]``.
+        (parts + 1,) int64 array: part i has the corners ``packed[offsets[i]:offsets[i + 1]]``.
     owner
-        (pieces,) int64 array: number of the object.
+        (parts,) int64 array: number of the object.
     closed
-        (pieces,) bool array: True for rings, False for chains.
+        (parts,) bool array: True for rings, False for chains.
     end
-        (pieces,) int64 array: the corner where the last edge of each piece ends.
+        (parts,) int64 array: the corner at which the last edge of each part ends.
     leaves, arrives
-        (pieces,) int8 arrays: directions of the first and last edges.
+        (parts,) int8 arrays: directions of the first and last edges.
     """
 
-    words: Words
+    packed: PackedCorners
     offsets: NDArray[np.int64]
     owner: NDArray[np.int64]
     closed: NDArray[np.bool_]
-    end: Words
+    end: PackedCorners
     leaves: NDArray[np.int8]
     arrives: NDArray[np.int8]
 
     def __len__(self) -> int:
-        """Give the number of pieces."""
+        """Give the number of parts."""
         return len(self.owner)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """(pieces,) int64 array: number of corners of each piece."""
+        """(parts,) int64 array: number of corners of each part."""
         return np.diff(self.offsets)
 
-    def take(self, which: NDArray[np.intp], owner: NDArray[np.int64]) -> "Pieces":
-        """Give the pieces at the indices `which`, with their new owners."""
+    def take(self, which: NDArray[np.intp], owner: NDArray[np.int64]) -> "BoundaryParts":
+        """Give the parts at the indices `which`, with their new owners."""
         lengths = self.lengths[which]
-        return Pieces(
-            words=self.words[spread(self.offsets[which], lengths)],
-            offsets=ends_of(lengths),
+        return BoundaryParts(
+            packed=self.packed[index_ranges(self.offsets[which], lengths)],
+            offsets=offsets_of(lengths),
             owner=owner,
             closed=self.closed[which],
             end=self.end[which],

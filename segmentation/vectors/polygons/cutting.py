@@ -1,7 +1,7 @@
-"""Polygons with very many corners, cut along the lines of a declared grid.
+"""Polygons with very many corners are cut along the lines of a fixed grid.
 
-A polygon is halved along the line of the grid that is nearest to the middle of its longer side, and its parts again,
-until each has few enough corners or no line of the grid crosses it. The grid starts at the scene's first pixel.
+A polygon is cut in two along the grid line that is nearest to the middle of its longer side. Its parts are cut again
+until each has few enough corners or is not crossed by a grid line. The grid starts at the scene's first pixel.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from segflow.segmentation.vectors.ragged import ends_of
+from segflow.segmentation.vectors.ragged import offsets_of
 
 GRID = 1024  # px between the lines along which polygons may be cut
 
@@ -39,7 +39,7 @@ class Cut:
 
 
 def cut_polygons(points: NDArray[np.float64], rings: NDArray[np.int64], polygons: NDArray[np.int64], most: int) -> Cut:
-    """Cut polygons with more than `most` corners; the others stay as they are."""
+    """Cut polygons with more than `most` corners; the others stay whole."""
     counts = np.diff(rings[polygons])
     parts: list[NDArray[np.float64]] = []
     lengths: list[int] = []
@@ -48,30 +48,30 @@ def cut_polygons(points: NDArray[np.float64], rings: NDArray[np.int64], polygons
     n_px: list[int] = []
     for number in range(len(counts)):
         own = [points[rings[i] : rings[i + 1]] for i in range(polygons[number], polygons[number + 1])]
-        pieces = [own]
+        members = [own]
         if counts[number] > most:
             whole = shapely.Polygon(own[0], own[1:])
             halves = _halve(whole, most)
-            pieces = [_rings(piece) for piece in halves]
-            n_px += [round(piece.area) for piece in halves]
+            members = [_rings(half) for half in halves]
+            n_px += [round(half.area) for half in halves]
         else:
             n_px.append(0)
-        for piece in pieces:
-            parts += piece
-            lengths += [len(ring) for ring in piece]
-            ring_counts.append(len(piece))
+        for member in members:
+            parts += member
+            lengths += [len(ring) for ring in member]
+            ring_counts.append(len(member))
             owner.append(number)
     return Cut(
         points=np.concatenate([np.zeros((0, 2)), *parts]),
-        rings=ends_of(np.array(lengths, np.int64)),
-        polygons=ends_of(np.array(ring_counts, np.int64)),
+        rings=offsets_of(np.array(lengths, np.int64)),
+        polygons=offsets_of(np.array(ring_counts, np.int64)),
         owner=np.array(owner, np.int64),
         n_px=np.array(n_px, np.int64),
     )
 
 
 def _halve(polygon: shapely.Polygon, most: int) -> list[shapely.Polygon]:
-    """Cut one polygon until its parts have few enough corners."""
+    """Cut one polygon until its parts have at most `most` corners."""
     if shapely.get_num_coordinates(polygon) <= most:
         return [polygon]
     left, top, right, bottom = polygon.bounds

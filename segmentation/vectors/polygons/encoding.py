@@ -1,4 +1,4 @@
-"""Polygons as well-known binary, thousands at a time, made of rings of points.
+"""Rings of points are encoded as well-known binary (WKB), many polygons at a time.
 
 References
 ----------
@@ -8,7 +8,7 @@ OGC 06-103r4, Simple feature access 1.2.1, clause 8.2 (well-known binary).
 import numpy as np
 from numpy.typing import NDArray
 
-from segflow.segmentation.vectors.ragged import ends_of
+from segflow.segmentation.vectors.ragged import offsets_of
 
 HEADER = np.frombuffer(b"\x01\x03\x00\x00\x00", np.uint8)  # little endian, polygon; then the number of rings
 POINT = 16  # bytes
@@ -35,13 +35,13 @@ def encode_polygons(
 
     Returns
     -------
-    The bytes of all polygons, and the (polygons + 1,) places where each begins.
+    The bytes of all polygons, and (polygons + 1,) offsets at which each begins.
     """
     counts = np.diff(polygons)
     body = encode_rings(points, rings)
     begins = (rings + np.arange(len(rings))) * POINT + np.arange(len(rings)) * RING  # of rings in the body
     sizes = np.diff(begins[polygons])
-    places = ends_of(sizes + POLYGON)
+    places = offsets_of(sizes + POLYGON)
     out = np.empty(places[-1], np.uint8)
     heads = places[:-1, None] + np.arange(POLYGON)
     out[heads] = polygon_headers(counts)
@@ -52,15 +52,15 @@ def encode_polygons(
 
 
 def polygon_headers(counts: NDArray[np.int64]) -> Bytes:
-    """Give the (n, 9) bytes before the rings of polygons with so many rings."""
+    """Give the (n, 9) header bytes of polygons with these numbers of rings."""
     numbers = counts.astype("<u4").view(np.uint8).reshape(-1, 4)
     return np.concatenate([np.broadcast_to(HEADER, (len(counts), 5)), numbers], axis=1)
 
 
 def encode_rings(points: Points, rings: NDArray[np.int64]) -> Bytes:
-    """Give the bytes of rings, each closed by its first point: a number of points, then the points."""
+    """Give the bytes of rings: for each, the number of points and the points, the first one repeated at the end."""
     lengths = np.diff(rings)
-    places = ends_of(lengths * 4 + 5)  # in words of 4 bytes: number, points, first point
+    places = offsets_of(lengths * 4 + 5)  # in units of 4 bytes: number of points, points, first point
     out = np.empty(places[-1], "<u4")
     head = places[:-1]
     out[head] = lengths + 1

@@ -1,8 +1,8 @@
-"""Corners of rings as 64-bit words, so that boundaries of any length can wait on a disk.
+"""Corners of rings packed into 64-bit integers, and the store in which they wait until their object is complete.
 
-A word holds a corner's row and column and two flags, so a run of words says all about an object's
-rings: where each starts, and in which corners three or more boundaries meet. Words without their
-flags grow in row-major order.
+A packed corner holds a row, a column and two flags, so a sequence of them describes all rings of an object: where
+each ring starts, and at which corners three or more boundaries meet. Packed corners without flags sort in row-major
+order. The store may be a file, so objects may have more corners than fit into memory.
 """
 
 from typing import Protocol
@@ -10,23 +10,24 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-Words = NDArray[np.int64]
+PackedCorners = NDArray[np.int64]
 
-NODE = 1  # three or more boundaries meet here
-START = 2  # the first corner of a ring
+NODE = 1  # flag: three or more boundaries meet here
+START = 2  # flag: the first corner of a ring
 FLAGS = NODE | START
-COL_BITS, ROW_BITS = 2, 33  # places of column and row; 31 bits for columns, 30 for rows
+COL_BITS, ROW_BITS = 2, 33  # lowest bits of column and row; 31 bits for columns, 30 for rows
+CORNER_BYTES = 8
 
 
-class Readable(Protocol):
-    """Gives what was put into a store."""
+class StoreReader(Protocol):
+    """Reads what was put into a store; picklable, so that tasks can carry it to worker processes."""
 
     def read_many(self, places: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Give the bytes of many ranges, one after the other."""
 
 
-class Store(Readable, Protocol):
-    """Keeps what is too much for memory; places are counted in bytes."""
+class Store(StoreReader, Protocol):
+    """Keeps bytes that are too many for memory; places are byte offsets."""
 
     def append(self, data: NDArray[np.generic] | bytes) -> int:
         """Write at the end, and give the place."""
@@ -34,45 +35,26 @@ class Store(Readable, Protocol):
     def read(self, place: int, size: int) -> bytes:
         """Give `size` bytes from a place."""
 
-
-class MemoryStore:
-    """A store for rasters that are small."""
-
-    def __init__(self) -> None:
-        self._data = bytearray()
-
-    def append(self, data: NDArray[np.generic] | bytes) -> int:
-        """Write at the end, and give the place."""
-        place = len(self._data)
-        self._data += data if isinstance(data, bytes) else data.tobytes()
-        return place
-
-    def read(self, place: int, size: int) -> bytes:
-        """Give `size` bytes from a place."""
-        return bytes(self._data[place : place + size])
-
-    def read_many(self, places: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Give the bytes of many ranges, one after the other."""
-        parts = [self.read(place, size) for place, size in zip(places.tolist(), sizes.tolist(), strict=True)]
-        return np.frombuffer(b"".join(parts), np.uint8)
+    def reader(self) -> StoreReader:
+        """Give a reader for workers; it finds all that was appended so far."""
 
 
-def pack(corners: NDArray[np.int32]) -> Words:
-    """Give the words of (n, 2) corners (column, row), without flags."""
+def pack(corners: NDArray[np.int32]) -> PackedCorners:
+    """Pack (n, 2) corners (column, row), without flags."""
     return (corners[:, 1].astype(np.int64) << ROW_BITS) | (corners[:, 0].astype(np.int64) << COL_BITS)
 
 
-def unpack(words: Words) -> NDArray[np.int32]:
-    """Give the (n, 2) corners (column, row) of words."""
-    cols = (words & ((1 << ROW_BITS) - 1)) >> COL_BITS
-    return np.stack([cols, words >> ROW_BITS], axis=1).astype(np.int32)
+def unpack(packed: PackedCorners) -> NDArray[np.int32]:
+    """Give the (n, 2) corners (column, row) of packed corners."""
+    cols = (packed & ((1 << ROW_BITS) - 1)) >> COL_BITS
+    return np.stack([cols, packed >> ROW_BITS], axis=1).astype(np.int32)
 
 
-def plain(words: Words) -> Words:
-    """Give words without their flags: equal where the corners are."""
-    return words & ~FLAGS
+def without_flags(packed: PackedCorners) -> PackedCorners:
+    """Give packed corners with their flags cleared, so that equal corners are equal numbers."""
+    return packed & ~FLAGS
 
 
-def read_words(store: Readable, places: NDArray[np.int64], counts: NDArray[np.int64]) -> Words:
-    """Give the words of many runs, one after the other."""
-    return store.read_many(places, counts * 8).view(np.int64)
+def read_corners(store: StoreReader, places: NDArray[np.int64], counts: NDArray[np.int64]) -> PackedCorners:
+    """Give the packed corners of many ranges of a store, one after the other."""
+    return store.read_many(places, counts * CORNER_BYTES).view(np.int64)

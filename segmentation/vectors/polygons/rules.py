@@ -1,20 +1,20 @@
-"""What polygons of a class raster are to be."""
+"""Rules for the polygons of a class raster: minimum mapping unit, simplification, size."""
 
 from dataclasses import dataclass
 
-MAX_OBJECTS = 10_000_000  # about 2 GB of what is known of each; noise of 12,000 × 12,000 px has 144 million
-NOISE = 0.05  # objects per pixel from which on a class raster looks like noise
-FEW = 100_000  # objects, of which nobody needs to be warned
+MAX_OBJECTS = 10_000_000  # about 2 GB of statistics and places; noise of 12,000 × 12,000 px has 144 million
+NOISE = 0.05  # objects per pixel above which a class raster looks like noise
+FEW = 100_000  # objects; no warning up to this number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolygonRules:
-    """What polygons of a class raster are to be.
+    """Rules for the polygons of a class raster.
 
     Attributes
     ----------
     min_area_m2
-        Smaller objects go to their neighbours [m²].
+        Smaller objects take the class of a neighbour [m²].
     min_hole_m2
         Smaller holes are filled [m²].
     simplify_px
@@ -22,9 +22,9 @@ class PolygonRules:
     smooth
         Rounds of corner cutting.
     max_vertices
-        Objects with more corners are cut along a grid; None: they stay whole.
+        Polygons with more corners are cut along a grid; None: they stay whole.
     max_objects
-        Number of objects at which to stop.
+        With more objects, vectorising stops.
     """
 
     min_area_m2: float = 0.0
@@ -36,10 +36,10 @@ class PolygonRules:
 
     @property
     def sieves(self) -> bool:
-        """Whether small objects or holes go."""
+        """Whether there is a minimum mapping unit for objects or holes."""
         return self.min_area_m2 > 0 or self.min_hole_m2 > 0
 
     @property
     def shapes(self) -> bool:
-        """Whether boundaries change."""
+        """Whether boundaries are simplified or smoothed."""
         return self.simplify_px > 0 or self.smooth > 0

@@ -2,12 +2,11 @@
 
 The plan
 --------
-Blocks arrive in row-major order. At each seam, pixels of one class link the parts that they
-belong to; pixels of different classes make edges, which the blocks left out.
-At the end of a row of blocks the links are resolved (a graph's connected components), chains of
-boundaries are closed to rings where they can be, and objects without a pixel in the last row of
-pixels, which can grow no more, leave. Corners wait in a store; memory holds a few numbers for each
-ring and chain of the objects that are open.
+Blocks arrive in row-major order. Across each seam, adjacent pixels of one class link the parts of objects that they
+belong to; adjacent pixels of different classes give boundary edges, which tracing left out along the sides of blocks.
+At the end of a row of blocks the linked parts are merged (connected components of a graph) and chains of boundaries are
+closed to rings where possible. Objects without a pixel in the last row of pixels are complete and are given out.
+Corners are kept in a store; memory holds a few numbers for each ring and chain of the objects that are incomplete.
 """
 
 from collections.abc import Iterator
@@ -16,29 +15,30 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from segflow.segmentation.vectors.components import Statistics, join, mark
-from segflow.segmentation.vectors.polygons.boundaries import DOWN, LEFT, RIGHT, UP, stretches
+from segflow.segmentation.vectors.block_order import BlockOrder
+from segflow.segmentation.vectors.components import Statistics, flags_at, group_linked
 from segflow.segmentation.vectors.polygons.chains import UNKNOWN, Chains, close_rings
+from segflow.segmentation.vectors.polygons.edges import DOWN, LEFT, RIGHT, UP, find_runs
 from segflow.segmentation.vectors.polygons.objects import StoredObjects, gather_rings, store_whole
-from segflow.segmentation.vectors.polygons.packed_corners import NODE, Store, pack, plain, unpack
+from segflow.segmentation.vectors.polygons.packed_corners import NODE, Store, pack, unpack, without_flags
 from segflow.segmentation.vectors.polygons.rings import StoredRings
-from segflow.segmentation.vectors.polygons.tracing import NO_PART, Rim, Rings, TracedBlock
+from segflow.segmentation.vectors.polygons.tracing import NO_PART, Rings, SidePixels, TracedBlock
 from segflow.tiling import NODATA, Span, Window
 
 _NONE = np.zeros(0, np.int64)
 
 
 class Seams:
-    """Joins the traced blocks of a scene; give it all of them, in row-major order.
+    """Joins the traced blocks of a scene, which are added in row-major order.
 
     Parameters
     ----------
     scene
         The window of all pixels.
     store
-        Where corners wait.
+        Keeps the corners of rings and chains.
     nodes
-        Mark the corners in which three or more boundaries meet; all classes must be traced for it, nodata too.
+        Mark the corners where three or more boundaries meet; this needs all classes to be traced, and nodata.
     """
 
     def __init__(self, scene: Window, store: Store, *, nodes: bool = False) -> None:
@@ -46,20 +46,19 @@ class Seams:
         self._scene = scene
         self._store = store
         self._nodes = nodes
-        self._next = (0, 0)  # row and column at which the next block starts
-        self._row = Span(0, 0)  # rows of the current row of blocks
-        self._count = 0  # of open parts
-        self._statistics: list[Statistics] = []  # of the open parts, in the order of their numbers
-        self._rings: list[StoredRings] = []  # of the open parts
-        self._chains: list[Chains] = []  # of the open parts
+        self._order = BlockOrder(scene)
+        self._count = 0  # number of parts of incomplete objects
+        self._statistics: list[Statistics] = []  # of these parts, in the order of their numbers
+        self._rings: list[StoredRings] = []  # of these parts
+        self._chains: list[Chains] = []  # of these parts
         self._links: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         self._beside_nodata: list[NDArray[np.int64]] = []
-        self._above = Rim(labels=np.zeros(width, np.uint8), parts=np.full(width, NO_PART))  # across the scene
+        self._above = SidePixels(labels=np.zeros(width, np.uint8), parts=np.full(width, NO_PART))  # across the scene
         self._below = self._above
         self._left = self._above
 
     def add(self, block: TracedBlock) -> Iterator[StoredObjects]:
-        """Take the next block, and give the objects that it completes.
+        """Add the next block, and give the objects that it completes.
 
         Raises
         ------
@@ -67,7 +66,9 @@ class Seams:
             If it is not the next block.
         """
         window = block.window
-        self._expect(window)
+        self._order.add(window)
+        if window.cols.start == 0:
+            self._below = SidePixels(labels=self._above.labels.copy(), parts=np.full_like(self._above.parts, NO_PART))
         yield store_whole(block.whole, block.whole_rings, self._store)
         first = self._count
         self._statistics.append(block.parts)
@@ -84,36 +85,20 @@ class Seams:
         self._below.labels[window.cols.slice] = bottom.labels
         self._below.parts[window.cols.slice] = bottom.parts
         if not block.inner.right:
-            yield self._end_row()
+            yield self._end_row(window.rows.stop)
 
     def check_complete(self) -> None:
-        """Make sure that the last block was given.
+        """Check that all blocks were added.
 
         Raises
         ------
         ValueError
             If blocks are missing.
         """
-        if self._next != (len(self._scene.rows), 0):
-            msg = f"blocks must cover all {len(self._scene.rows)} rows, but they end before row, column {self._next}"
-            raise ValueError(msg)
+        self._order.check_complete()
 
-    def _expect(self, window: Window) -> None:
-        fits = (window.rows.start, window.cols.start) == self._next and window in self._scene and window.size
-        if window.cols.start == 0:
-            self._row = window.rows
-            self._below = Rim(labels=self._above.labels.copy(), parts=np.full_like(self._above.parts, NO_PART))
-        if not fits or window.rows != self._row:
-            msg = (
-                f"blocks must come in row-major order, the next one at row, column {self._next} "
-                f"in the rows of those before it, got {window}"
-            )
-            raise ValueError(msg)
-        ends = window.cols.stop == len(self._scene.cols)
-        self._next = (window.rows.stop, 0) if ends else (window.rows.start, window.cols.stop)
-
-    def _join(self, one: Rim, other: Rim, corner: tuple[int, int], *, level: bool) -> None:
-        """Join the pixels on both sides of a seam that starts at `corner` and runs right (level) or down."""
+    def _join(self, one: SidePixels, other: SidePixels, corner: tuple[int, int], *, level: bool) -> None:
+        """Join the pixels on both sides of a seam that starts at `corner` and runs right (`level`) or down."""
         differ = one.labels != other.labels
         equal = ~differ & (one.parts != NO_PART)
         self._links.append((one.parts[equal], other.parts[equal]))
@@ -123,20 +108,20 @@ class Seams:
             uncut = np.diff(mine.parts) == 0
             if self._nodes:
                 uncut &= np.diff(its.parts) == 0
-            places = stretches(own[None], uncut[None])
+            places = find_runs(own[None], uncut[None])
             self._chains.append(_edges(directions[0 if level else 1], *places, mine.parts, corner))
 
-    def _end_row(self) -> StoredObjects:
-        """Resolve the links, close rings, and give the objects that can grow no more."""
+    def _end_row(self, row: int) -> StoredObjects:
+        """Merge linked parts, close rings, and give the objects that are complete; `row` is the next row of pixels."""
         links = [np.concatenate(side) for side in zip((_NONE, _NONE), *self._links, strict=True)]
-        count, of_part = join(links[0], links[1], self._count)
-        parts = Statistics.of(self._statistics)
+        count, of_part = group_linked(links[0], links[1], self._count)
+        parts = Statistics.concatenate(self._statistics)
         parts.touches_nodata[np.concatenate([_NONE, *self._beside_nodata])] = True
         objects = parts.merge(of_part, count)
-        ends = self._row.stop == len(self._scene.rows)
+        ends = row == len(self._scene.rows)
         reach = self._below.parts
-        waits = mark(of_part[reach[reach != NO_PART]], count) & (not ends)
-        rings = self._close(of_part, objects, waits, visible=self._row.stop + ends)
+        waits = flags_at(of_part[reach[reach != NO_PART]], count) & (not ends)
+        rings = self._close(of_part, objects, waits, visible=row + ends)
         number = np.where(waits, np.cumsum(waits), np.cumsum(~waits)) - 1
         stays = waits[rings.owner]
         rings = replace(rings, owner=number[rings.owner])
@@ -144,7 +129,7 @@ class Seams:
         self._chains = [replace(chains, owner=number[chains.owner]) for chains in self._chains]
         self._statistics, self._count = [objects.take(waits)], int(waits.sum())
         self._links, self._beside_nodata = [], []
-        self._above = Rim(
+        self._above = SidePixels(
             labels=self._below.labels,
             parts=np.where(reach == NO_PART, NO_PART, number[of_part[reach]] if count else reach),
         )
@@ -153,8 +138,8 @@ class Seams:
     def _close(
         self, of_part: NDArray[np.int32], objects: Statistics, waits: NDArray[np.bool_], *, visible: int
     ) -> StoredRings:
-        """Close the chains that can be closed, and give all rings with their objects' numbers."""
-        chains = Chains.of(self._chains)
+        """Close the chains that can be closed, and give all rings with the numbers of their objects."""
+        chains = Chains.concatenate(self._chains)
         chains = replace(chains, owner=of_part[chains.owner].astype(np.int64))
         rings = StoredRings.of(self._rings)
         rings = replace(rings, owner=of_part[rings.owner].astype(np.int64))
@@ -165,39 +150,41 @@ class Seams:
         return StoredRings.of([rings, closed])
 
 
-def _part_of(rim: Rim, span: Span) -> Rim:
-    return Rim(labels=rim.labels[span.slice], parts=rim.parts[span.slice])
+def _part_of(side_pixels: SidePixels, span: Span) -> SidePixels:
+    return SidePixels(labels=side_pixels.labels[span.slice], parts=side_pixels.parts[span.slice])
 
 
-def _numbered(rim: Rim, first: int) -> Rim:
-    """Give the pixels with their parts counted from `first`."""
-    return Rim(labels=rim.labels, parts=np.where(rim.parts == NO_PART, NO_PART, rim.parts + first))
+def _numbered(side_pixels: SidePixels, first: int) -> SidePixels:
+    """Give the pixels with the numbers of their parts increased by `first`."""
+    return SidePixels(
+        labels=side_pixels.labels, parts=np.where(side_pixels.parts == NO_PART, NO_PART, side_pixels.parts + first)
+    )
 
 
 def _stored(rings: Rings, first: int, store: Store) -> StoredRings:
-    """Put rings into the store, their owners counted from `first`."""
-    place = store.append(rings.words) + rings.offsets[:-1] * 8
+    """Put rings into the store; the numbers of their owners are increased by `first`."""
+    place = store.append(rings.packed) + rings.offsets[:-1] * 8
     return StoredRings(owner=rings.owner + first, first=rings.first, place=place, count=np.diff(rings.offsets))
 
 
 def _stored_chains(block: TracedBlock, first: int, store: Store) -> Chains:
-    """Put a block's chains into the store, their owners counted from `first`."""
-    pieces = block.chains
-    starts = pieces.offsets[:-1]
-    head = pieces.words[starts]
+    """Put the chains of a block into the store; the numbers of their owners are increased by `first`."""
+    boundaries = block.chains
+    starts = boundaries.offsets[:-1]
+    head = boundaries.packed[starts]
     col, row = unpack(head).T
     rows, cols, inner = block.window.rows, block.window.cols, block.inner
     hidden = (inner.top & (row == rows.start)) | (inner.bottom & (row == rows.stop))
     hidden |= (inner.left & (col == cols.start)) | (inner.right & (col == cols.stop))
     return Chains(
-        head=plain(head),
-        end=pieces.end,
-        leaves=pieces.leaves,
-        arrives=pieces.arrives,
-        owner=pieces.owner + first,
+        head=without_flags(head),
+        end=boundaries.end,
+        leaves=boundaries.leaves,
+        arrives=boundaries.arrives,
+        owner=boundaries.owner + first,
         node=np.where(hidden, UNKNOWN, head & NODE).astype(np.int8),
-        place=store.append(pieces.words) + starts * 8,
-        count=pieces.lengths,
+        place=store.append(boundaries.packed) + starts * 8,
+        count=boundaries.lengths,
     )
 
 

@@ -1,38 +1,34 @@
-"""Holes of regions: what a region cuts off from the rest of the scene.
+"""Holes of regions: the regions that one region separates from the rest of the scene.
 
-A region has a hole where its removal leaves other regions without a way to the scene's edge, which is what a
-cut vertex is in the graph of borders. All regions in a hole below the minimum are below it themselves, so it is
-enough to look among these: each of their connected groups hangs on one or more others (larger regions, nodata,
-regions on the scene's edge), which count as one, the rest of the scene. A group that hangs on one region alone is
-its hole; holes of regions inside a group are found by a depth-first search from the rest of the scene.
-Nodata is never filled, and neither is what surrounds it.
+A region has a hole where removing it leaves other regions without a connection to the scene's edge: it is a cut
+vertex of the graph of borders. A hole smaller than the minimum consists of regions that are smaller than it, so only
+these small regions are searched. Each connected group of small regions borders on one or more others: larger regions,
+nodata, or regions on the scene's edge. These others count as one node, the rest of the scene. A group that borders on
+a single region is a hole of it. Holes of regions inside a group are found by a depth-first search that starts from the
+rest of the scene. Nodata is never filled, and neither is a hole that contains nodata.
 
 References
 ----------
 Hopcroft and Tarjan, Algorithm 447: efficient algorithms for graph manipulation (1973): cut vertices by low points.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-from segflow.segmentation.vectors.components import join
+from segflow.segmentation.vectors.components import group_linked
+from segflow.segmentation.vectors.sieving.region_graph import BorderGraph
 from segflow.tiling import NODATA
 
-if TYPE_CHECKING:
-    from segflow.segmentation.vectors.sieving.sieve import Graph
-
-REST = -1  # of the scene
+REST = -1  # stands for the rest of the scene
 
 
-def fill_holes(state: "Graph", least: float) -> NDArray[np.uint8]:
-    """Give the classes of regions once holes below `least` units are filled."""
+def fill_holes(state: BorderGraph, least: float) -> NDArray[np.uint8]:
+    """Give the classes of regions after holes smaller than `least` units are filled."""
     value = state.value.copy()
     small = (state.units < least) & (value != NODATA) & ~state.edge
     one, other = state.pairs.T
     inside = small[one] & small[other]
-    count, group = join(one[inside], other[inside], len(small))
+    count, group = group_linked(one[inside], other[inside], len(small))
     crossing = small[one] != small[other]
     member = np.where(small[one], one, other)[crossing]
     outer = np.where(small[one], other, one)[crossing]
@@ -46,40 +42,55 @@ def fill_holes(state: "Graph", least: float) -> NDArray[np.uint8]:
     value[whole] = state.value[least_outer[group[whole]]]
     searched = small & ~filled[group]
     links = inside & searched[one]
-    _search(state, value, np.flatnonzero(searched), state.pairs[links], np.unique(member), least)
+    _fill_within_groups(state, value, np.flatnonzero(searched), state.pairs[links], np.unique(member), least)
     return value
 
 
-def _search(  # one argument for each thing the search knows
-    state: "Graph",
+def _fill_within_groups(
+    state: BorderGraph,
     value: NDArray[np.uint8],
     members: NDArray[np.intp],
     links: NDArray[np.int64],
-    hanging: NDArray[np.int64],
+    bordering: NDArray[np.int64],
     least: float,
 ) -> None:
-    """Fill the holes of regions that are small themselves."""
+    """Fill the holes of regions that are small themselves.
+
+    Parameters
+    ----------
+    state, value
+        The graph, and the classes of its regions, in which holes are filled.
+    members, links
+        The small regions to search, and (n, 2) array: those of them that border on each other.
+    bordering
+        Small regions that border on the rest of the scene.
+    least
+        The smallest area of a hole that stays [units].
+    """
     beside: dict[int, list[int]] = {}
     for one, other in links.tolist():
         beside.setdefault(one, []).append(other)
         beside.setdefault(other, []).append(one)
-    hangs = set(hanging.tolist())
+    at_rest = set(bordering.tolist())
     seen: dict[int, int] = {}  # when each region was reached
     for start in members.tolist():
-        if start in hangs and start in beside and start not in seen:
-            for owner, hole in _cut_off(start, beside, hangs, seen):
+        if start in at_rest and start in beside and start not in seen:
+            for owner, hole in _find_holes(start, beside, at_rest, seen):
                 if state.units[hole].sum() < least:
                     value[hole] = value[owner]
 
 
-def _cut_off(
-    start: int, beside: dict[int, list[int]], hangs: set[int], seen: dict[int, int]
+def _find_holes(
+    start: int, beside: dict[int, list[int]], at_rest: set[int], seen: dict[int, int]
 ) -> list[tuple[int, list[int]]]:
-    """Search from a region that hangs on the rest: give regions and what each cuts off, inner ones first."""
+    """Give the regions that separate others from the rest of the scene, with those others; inner holes come first.
+
+    The depth-first search starts from a region that borders on the rest of the scene.
+    """
     order = [start]
     seen[start] = 1
     low = {start: 0}
-    begun = {start: 0}  # where in `order` each region stands
+    begun = {start: 0}  # index of each region in `order`
     path = [(start, REST, iter(beside[start]))]
     found = []
     clock = 1
@@ -95,7 +106,7 @@ def _cut_off(
         elif following not in seen:
             clock += 1
             seen[following] = clock
-            low[following] = 0 if following in hangs else clock
+            low[following] = 0 if following in at_rest else clock
             begun[following] = len(order)
             order.append(following)
             path.append((following, region, iter(beside[following])))

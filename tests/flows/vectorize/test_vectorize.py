@@ -22,7 +22,7 @@ from segflow.flows.progress import Silence
 from segflow.flows.vectorize.pool import open_pool
 from segflow.flows.vectorize.vectorize import vectorize
 from segflow.io.raster.sidecars import LegendEntry, aux_path, write_class_attributes
-from segflow.segmentation.vectors.polygons import finishing
+from segflow.segmentation.vectors.polygons import long_objects
 from tests.class_rasters import NODATA, Raster, picture, write_raster
 
 SMALL = picture("""
@@ -91,12 +91,12 @@ def test_processes_change_no_byte(tmp_path: Path) -> None:
 def test_long_objects_are_written_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_raster(tmp_path / "a.tif", patches(400, 2), nodata=NODATA)
     whole = run(path, out=str(tmp_path / "whole.gpkg"))
-    for module in ("segflow.segmentation.vectors.polygons.finishing", "segflow.flows.vectorize.polygon_map"):
-        monkeypatch.setattr(f"{module}.LONG", 40)
+    for module in ("long_objects", "portions"):
+        monkeypatch.setattr(f"segflow.segmentation.vectors.polygons.{module}.LONG", 40)
     pieces = run(path, out=str(tmp_path / "pieces.gpkg"))
     expected, actual = read(whole.path), read(pieces.path)
 
-    assert finishing.LONG == 40
+    assert long_objects.LONG == 40
     assert whole.counts == pieces.counts
     for name, (geometry, fields) in expected.items():
         assert shapely.to_wkb(geometry).tolist() == shapely.to_wkb(actual[name][0]).tolist()

@@ -215,9 +215,9 @@ def test_width_is_that_of_the_road(angle: float, width: int) -> None:
     labels = straight(angle, 0.2).draw(width)
     table = trace(labels, grid=grid_of(labels, Affine(2, 0, 5e5, 0, -2, 5e6), "EPSG:32633"))
 
-    assert table.width_mean_m[0] == pytest.approx(2 * width, abs=2 * 0.6)
+    assert table.width_m[0] == pytest.approx(2 * width, abs=2 * 0.6)
     assert table.width_min_m[0] == pytest.approx(2 * width, abs=2 * 1.1)
-    assert table.width_min_m[0] <= table.width_mean_m[0] + 1e-9
+    assert table.width_min_m[0] <= table.width_m[0] + 1e-9
 
 
 def test_confidence_is_that_of_the_pixels_below() -> None:
@@ -253,7 +253,7 @@ def test_lengths_are_geodesic_on_rotated_grids(turn: float) -> None:
     assert table.length_m[0] == pytest.approx(shapely.length(table.geometry)[0], rel=1e-3)
     assert table.length_m[0] != shapely.length(table.geometry)[0]
     assert table.length_m[0] == pytest.approx(340 * 5, rel=0.02)
-    assert table.width_mean_m[0] == pytest.approx(7 * 5, abs=3)
+    assert table.width_m[0] == pytest.approx(7 * 5, abs=3)
 
 
 @pytest.mark.parametrize(("angle", "across"), [(0, 1.114), (90, 0.558)])
@@ -263,14 +263,14 @@ def test_metres_are_those_of_the_ground_on_geographic_grids(angle: float, across
     table = trace(labels, grid=grid)
 
     assert table.length_m[0] == pytest.approx(Geod(ellps="WGS84").geometry_length(table.geometry[0]), rel=1e-6)
-    assert table.width_mean_m[0] == pytest.approx(7 * across, rel=0.1)
+    assert table.width_m[0] == pytest.approx(7 * across, rel=0.1)
 
 
 def test_a_scene_without_crs_has_no_metres() -> None:
     table = trace(straight(13, 0).draw(7))
 
     assert np.isnan(table.length_m).all()
-    assert np.isnan(table.width_mean_m).all()
+    assert np.isnan(table.width_m).all()
     assert np.isnan(table.width_min_m).all()
 
 
@@ -288,5 +288,5 @@ def test_real_roads(shared_data: Path) -> None:
 
     assert (road & (burnt > 0)).sum() / road.sum() > 0.95
     assert (road & (burnt > 0)).sum() / (burnt > 0).sum() > 0.9
-    assert np.median(table.width_mean_m) == pytest.approx(7, abs=0.5)
+    assert np.median(table.width_m) == pytest.approx(7, abs=0.5)
     assert shapely.is_simple(table.geometry).all()

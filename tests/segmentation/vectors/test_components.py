@@ -48,7 +48,7 @@ def test_statistics_are_those_of_the_pixels(labels: Raster, inner: Sides) -> Non
             pixels.sum(),
             confidence[pixels].sum(dtype=int),
             confidence[pixels].min(),
-            (pixels & outer.rim(labels.shape)).any(),
+            (pixels & outer.border_mask(labels.shape)).any(),
         )
         one = found.statistics.take(np.array([number]))
         actual = (one.value, one.n_px, one.confidence_sum, one.confidence_min, one.touches_edge)

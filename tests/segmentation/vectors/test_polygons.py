@@ -16,17 +16,22 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from segflow.errors import SettingsError
-from segflow.segmentation.vectors.polygons.pipeline import Block, PolygonTable, polygonise
+from segflow.segmentation.vectors.blocks import Block
+from segflow.segmentation.vectors.polygons.pipeline import join_blocks
 from segflow.segmentation.vectors.polygons.rules import PolygonRules
-from segflow.segmentation.vectors.ragged import ends_of, portions
+from segflow.segmentation.vectors.polygons.tracing import TracedBlock, trace_block
+from segflow.segmentation.vectors.ragged import offsets_of, portions
 from segflow.tiling import Grid, Window
 from tests.class_rasters import (
     NODATA,
+    MemoryStore,
+    PolygonTable,
     Raster,
     blocks_of,
     confidence_of,
     grid_of,
     picture,
+    polygonise,
     polygons_of,
     rasters,
     sides,
@@ -128,7 +133,7 @@ def test_nothing_depends_on_the_blocks_of_large_noise() -> None:
 
 @given(st.lists(st.integers(1, 9)), st.integers(1, 20))
 def test_portions_hold_every_list_once(lengths: list[int], size: int) -> None:
-    lists = [i for portion in portions(ends_of(np.array(lengths, int)), size) for i in range(*portion.indices(99))]
+    lists = [i for portion in portions(offsets_of(np.array(lengths, int)), size) for i in range(*portion.indices(99))]
 
     assert list(range(len(lengths))) == lists
 
@@ -221,7 +226,7 @@ def test_a_scene_without_crs_has_no_areas() -> None:
 def test_all_nodata_gives_nothing() -> None:
     labels = np.full((5, 6), NODATA, np.uint8)
 
-    assert list(polygonise(blocks_of(labels, 2, 2), grid=grid_of(labels), classes={0, 1})) == []
+    assert polygonise(blocks_of(labels, 2, 2), grid=grid_of(labels), classes={0, 1}) == []
 
 
 def test_only_the_wanted_classes() -> None:
@@ -240,15 +245,15 @@ def test_small_objects_go_to_their_neighbours_whole() -> None:
 
 def test_objects_leave_as_soon_as_they_are_complete() -> None:
     labels = np.kron(np.indices((8, 8)).sum(0) % 2, np.ones((6, 6), int)).astype(np.uint8)
-    given_out = 0
+    grid, given_out = grid_of(labels), 0
 
-    def blocks() -> Iterator[Block]:
+    def traced() -> Iterator[TracedBlock]:
         nonlocal given_out
         for block in blocks_of(labels, 4, 4):
             given_out += 1
-            yield block
+            yield trace_block(block, scene=grid.window, wanted=np.arange(256) < 2)
 
-    next(polygonise(blocks(), grid=grid_of(labels), classes={0, 1}))
+    next(objects for objects in join_blocks(traced(), grid=grid, store=MemoryStore()) if len(objects))
 
     assert given_out <= 2 * 12
 
@@ -284,9 +289,9 @@ def test_blocks_must_come_in_order() -> None:
     first, second, *rest = blocks_of(RINGS, 4, 4)
 
     with pytest.raises(ValueError, match="row-major order"):
-        list(polygonise([second, first, *rest], grid=grid_of(RINGS), classes={0}))
+        polygonise([second, first, *rest], grid=grid_of(RINGS), classes={0})
     with pytest.raises(ValueError, match="cover all 9 rows"):
-        list(polygonise([first, second, rest[0]], grid=grid_of(RINGS), classes={0}))
+        polygonise([first, second, rest[0]], grid=grid_of(RINGS), classes={0})
 
 
 def test_blocks_have_the_shape_of_their_window() -> None:

@@ -6,9 +6,8 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from segflow.segmentation.vectors.polygons.pipeline import sieve_blocks
 from segflow.segmentation.vectors.polygons.rules import PolygonRules
-from tests.class_rasters import NODATA, Raster, blocks_of, grid_of, picture, polygons_of, rasters, sides
+from tests.class_rasters import NODATA, Raster, picture, polygons_of, rasters, sides, sieved_blocks
 
 PIXEL = 100.0  # m², nearly: the grid of the tests lies in UTM
 
@@ -16,7 +15,7 @@ PIXEL = 100.0  # m², nearly: the grid of the tests lies in UTM
 def sieved(labels: Raster, height: int = 4096, width: int = 4096, *, area: float = 0, hole: float = 0) -> Raster:
     """Give what becomes of a raster; areas in pixels, a little less so that equal ones stay."""
     rules = PolygonRules(min_area_m2=max(area - 0.1, 0) * PIXEL, min_hole_m2=max(hole - 0.1, 0) * PIXEL)
-    blocks, _ = sieve_blocks(list(blocks_of(labels, height, width)), grid_of(labels), rules)
+    blocks, _ = sieved_blocks(labels, height, width, rules)
     out = np.empty_like(labels)
     for block in blocks:
         out[block.window.slices] = block.labels
@@ -128,7 +127,7 @@ def test_nothing_small_is_left(labels: Raster, area: int, hole: int) -> None:
 @settings(max_examples=50)
 def test_what_moved_is_told(labels: Raster, area: int, side: int) -> None:
     rules = PolygonRules(min_area_m2=area * PIXEL, min_hole_m2=area * PIXEL)
-    blocks, moves = sieve_blocks(list(blocks_of(labels, side, side)), grid_of(labels), rules)
+    blocks, moves = sieved_blocks(labels, side, side, rules)
     after = np.empty_like(labels)
     for block in blocks:
         after[block.window.slices] = block.labels
