@@ -6,10 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge
-
 from segflow.configs.fields import settings_class
-from segflow.configs.kinds import DeploymentName, Positive
+from segflow.configs.kinds import DeploymentName, Limits, Positive
 from segflow.configs.setting import NOTHING, PIXELS, Panel, Setting
 from segflow.errors import SettingsError
 
@@ -41,7 +39,8 @@ class DeploymentSettings:
     ] = None
     timezone: Annotated[str, Setting(NOTHING, Panel.PREFECT, "Where on Earth the times are meant.")] = "UTC"
     every: Annotated[
-        Annotated[float, Ge(1)] | None, Setting(NOTHING, Panel.PREFECT, "Time between starts, instead of `cron` [s].")
+        Annotated[float, Limits(ge=1)] | None,
+        Setting(NOTHING, Panel.PREFECT, "Time between starts, instead of `cron` [s]."),
     ] = None
     active: Annotated[bool, Setting(NOTHING, Panel.PREFECT, "Whether its schedule starts runs.")] = True
     limit: Annotated[Positive, Setting(NOTHING, Panel.PREFECT, "How many runs of it may go on at once.")] = 1
