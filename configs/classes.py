@@ -3,16 +3,14 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Lt
-
-from segflow.configs.kinds import Colour, Geometry
+from segflow.configs.kinds import Colour, Geometry, Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassSettings:
     """One class: its value in labels and maps, and how a GIS shows it."""
 
-    value: Annotated[int, Ge(0), Lt(254)]
+    value: Annotated[int, Limits(ge=0, lt=254)]
     name: str
     colour: Colour
     geometry: Geometry = "polygon"

@@ -1,21 +1,14 @@
 """Settings of `segflow deploy`: which flows run when, where and with what."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from importlib.resources import files
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge
-
 from segflow.configs.fields import settings_class
-from segflow.configs.kinds import DeploymentName, Positive
+from segflow.configs.kinds import DeploymentName, Limits, Positive
 from segflow.configs.setting import NOTHING, PIXELS, Panel, Setting
-from segflow.errors import SettingsError
 
 FlowName = Literal["segment_scene", "segment_batch", "watch_folder", "train_model", "retrain_and_segment"]
 WhenFull = Literal["wait", "skip"]
-_FILE = "deployments.yaml"
 
 
 @settings_class
@@ -41,7 +34,8 @@ class DeploymentSettings:
     ] = None
     timezone: Annotated[str, Setting(NOTHING, Panel.PREFECT, "Where on Earth the times are meant.")] = "UTC"
     every: Annotated[
-        Annotated[float, Ge(1)] | None, Setting(NOTHING, Panel.PREFECT, "Time between starts, instead of `cron` [s].")
+        Annotated[float, Limits(ge=1)] | None,
+        Setting(NOTHING, Panel.PREFECT, "Time between starts, instead of `cron` [s]."),
     ] = None
     active: Annotated[bool, Setting(NOTHING, Panel.PREFECT, "Whether its schedule starts runs.")] = True
     limit: Annotated[Positive, Setting(NOTHING, Panel.PREFECT, "How many runs of it may go on at once.")] = 1
@@ -87,51 +81,3 @@ class DeploySettings:
         dict[str, str], Setting(NOTHING, Panel.PREFECT, "Variables that runs get beside the worker's own.")
     ] = field(default_factory=dict)
     deployments: Annotated[tuple[DeploymentSettings, ...], Setting(PIXELS, Panel.PREFECT, "What to deploy.")] = ()
-
-
-def load_deployments(file: str | Path | None = None, *, options: Mapping[str, Any] | None = None) -> DeploySettings:
-    """Give the settings in a YAML file, or those that are shipped: a nightly run, a watch and a run by hand.
-
-    Parameters
-    ----------
-    file
-        The file; None: the shipped one.
-    options
-        What was given on the command line; entries that are None were not given.
-
-    Raises
-    ------
-    SettingsError
-        If a setting is unknown, missing or out of range, or two deployments have one name.
-    """
-    from segflow.configs.loader import load_settings, read_mapping  # noqa: PLC0415  # brings pydantic, not for --help
-
-    path = Path(str(files("segflow.configs"))) / _FILE if file is None else Path(file)
-    content = read_mapping(path)
-    listed = content.pop("deployments", [])
-    if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
-        msg = f"{path}: deployments must be a list of mappings, each with name and flow"
-        raise SettingsError(msg)
-    deployments = tuple(
-        load_settings(DeploymentSettings, overrides=entry, source=f"{path}: deployment {number}")
-        for number, entry in enumerate(listed, 1)
-    )
-    names = [(entry.flow, entry.name) for entry in deployments]
-    for flow, name in names:
-        if names.count((flow, name)) > 1:
-            msg = f"{path}: {flow} is deployed twice as {name!r}: rename one"
-            raise SettingsError(msg)
-    return load_settings(
-        DeploySettings, overrides={**content, **_given(options or {}), "deployments": deployments}, source=str(path)
-    )
-
-
-def as_mapping(settings: DeploySettings) -> dict[str, Any]:
-    """Give settings as plain values, as a file of them holds them."""
-    values = asdict(settings)
-    entries = [{**entry, "tags": list(entry["tags"])} for entry in values.pop("deployments")]
-    return {**values, "deployments": entries}
-
-
-def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if value is not None}

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from annotated_types import MinLen
-
 from segflow.configs.classes import ClassSettings
 from segflow.configs.fields import settings_class
-from segflow.configs.kinds import Count, ModelName, Positive, Rate
+from segflow.configs.kinds import Count, Limits, ModelName, Positive, Rate
 from segflow.configs.setting import PIXELS, PRODUCTS, Panel, Setting
 from segflow.errors import SettingsError
 
@@ -17,7 +15,7 @@ from segflow.errors import SettingsError
 class BandSettings:
     """One input band: its name, and what it was scaled by in training: ``(pixel - mean) / std``."""
 
-    name: Annotated[str, MinLen(1)]
+    name: Annotated[str, Limits(min_length=1)]
     mean: float
     std: Rate
 

@@ -4,21 +4,36 @@ Pydantic calls the checks when it reads settings; nothing here imports it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a value must keep to, in pydantic's words; None: no limit.
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """What a text must match: a regular expression."""
+    Attributes
+    ----------
+    ge, gt, le, lt, multiple_of
+        Of a number.
+    min_length
+        Of a list, and so it stands before `ReadBy`, which makes one of a text.
+    pattern
+        A regular expression, of a text.
+    """
 
-    expression: str
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+    multiple_of: int | None = None
+    min_length: int | None = None
+    pattern: str | None = None
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:  # noqa: ANN401  # pydantic's signature
-        """Give pydantic's schema of such a text."""
-        return {**handler(source), "pattern": self.expression}
+        """Give pydantic's schema of such a value."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {**handler(source), **{name: limit for name, limit in given.items() if limit is not None}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +66,22 @@ def _band(value: object) -> object:
     return int(value) if isinstance(value, str) and value.strip().isdigit() else value
 
 
-Count = Annotated[int, Ge(0)]
-Positive = Annotated[int, Gt(0)]
-Amount = Annotated[float, Ge(0)]
-Rate = Annotated[float, Gt(0)]
-Spread = Annotated[float, Ge(0), Le(2)]
-Chance = Annotated[float, Ge(0), Le(1)]
-Decay = Annotated[float, Ge(0), Lt(1)]
+Count = Annotated[int, Limits(ge=0)]
+Positive = Annotated[int, Limits(gt=0)]
+Amount = Annotated[float, Limits(ge=0)]
+Rate = Annotated[float, Limits(gt=0)]
+Spread = Annotated[float, Limits(ge=0, le=2)]
+Chance = Annotated[float, Limits(ge=0, le=1)]
+Decay = Annotated[float, Limits(ge=0, lt=1)]
 
 Geometry = Literal["polygon", "line", "none"]
-Device = Annotated[str, Pattern(r"^(auto|cpu|cuda(:\d+)?)$")]
-Colour = Annotated[str, Pattern(r"^#[0-9a-fA-F]{6}$")]
-ModelName = Annotated[str, Pattern(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-DeploymentName = Annotated[str, Pattern(r"^[^/%&<>]+$")]
-SceneName = Annotated[str, Pattern(r"^[^/\\]+$")]
+Device = Annotated[str, Limits(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+Colour = Annotated[str, Limits(pattern=r"^#[0-9a-fA-F]{6}$")]
+ModelName = Annotated[str, Limits(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+DeploymentName = Annotated[str, Limits(pattern=r"^[^/%&<>]+$")]
+SceneName = Annotated[str, Limits(pattern=r"^[^/\\]+$")]
 
-Names = Annotated[tuple[str, ...], ReadBy(_split), MinLen(1)]
-Bands = Annotated[tuple[Annotated[int | str, ReadBy(_band)], ...], ReadBy(_split), MinLen(1)]
+Names = Annotated[tuple[str, ...], Limits(min_length=1), ReadBy(_split)]
+Bands = Annotated[tuple[Annotated[int | str, ReadBy(_band)], ...], Limits(min_length=1), ReadBy(_split)]
 ClassNames = Annotated[dict[int, str], ReadBy(_pairs)]
 Geometries = Annotated[dict[str, Geometry], ReadBy(_pairs)]

@@ -6,10 +6,8 @@
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
-
 from segflow.configs.fields import settings_class
-from segflow.configs.kinds import Amount, Chance, Count, Decay, Device, Positive, Rate, Spread
+from segflow.configs.kinds import Amount, Chance, Count, Decay, Device, Limits, Positive, Rate, Spread
 from segflow.configs.setting import PIXELS, Panel, Setting
 
 Term = Literal["cross-entropy", "focal", "dice", "lovasz"]
@@ -25,11 +23,11 @@ class Augmentation:
         True
     )
     rotate: Annotated[
-        Annotated[float, Ge(0), Le(45)],
+        Annotated[float, Limits(ge=0, le=45)],
         Setting(PIXELS, Panel.CHIPS, "Largest angle of a random rotation [°]; 0: no pixel is resampled."),
     ] = 0.0
     scale: Annotated[
-        Annotated[float, Ge(0), Le(0.5)],
+        Annotated[float, Limits(ge=0, le=0.5)],
         Setting(PIXELS, Panel.CHIPS, "Largest random change of scale: 0.1 zooms by 0.9 to 1.1."),
     ] = 0.0
     gain: Annotated[
@@ -113,9 +111,9 @@ class RecipeSettings(Augmentation):
         ),
     ] = "none"
     label_smoothing: Annotated[Decay, Setting(PIXELS, Panel.LOSS, "Label smoothing of cross-entropy.")] = 0.0
-    focal_gamma: Annotated[Annotated[float, Ge(0), Le(10)], Setting(PIXELS, Panel.LOSS, "Exponent of focal loss.")] = (
-        2.0
-    )
+    focal_gamma: Annotated[
+        Annotated[float, Limits(ge=0, le=10)], Setting(PIXELS, Panel.LOSS, "Exponent of focal loss.")
+    ] = 2.0
     loss_reduction: Annotated[
         Literal["mean", "sum"],
         Setting(

@@ -3,10 +3,8 @@
 from dataclasses import dataclass, fields
 from typing import Annotated
 
-from annotated_types import Ge
-
 from segflow.configs.fields import settings_class
-from segflow.configs.kinds import Chance, Decay
+from segflow.configs.kinds import Chance, Decay, Limits
 from segflow.configs.setting import NOTHING, PIXELS, Panel, Setting
 
 
@@ -16,7 +14,7 @@ class PromotionRule:
     """When a new model takes the place of the one in use."""
 
     least_scenes: Annotated[
-        Annotated[int, Ge(1)], Setting(NOTHING, Panel.PROMOTION, "Kept-out scenes that are needed to compare.")
+        Annotated[int, Limits(ge=1)], Setting(NOTHING, Panel.PROMOTION, "Kept-out scenes that are needed to compare.")
     ] = 3
     least_gain: Annotated[
         Decay, Setting(NOTHING, Panel.PROMOTION, "Mean IoU must rise by more than this; 0: any rise.")

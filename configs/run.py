@@ -3,20 +3,18 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, MultipleOf
-
 from segflow.configs.fields import settings_class
-from segflow.configs.kinds import Bands, Count, Device, Pattern, Positive, SceneName
+from segflow.configs.kinds import Bands, Count, Device, Limits, Positive, SceneName
 from segflow.configs.limits import MaxBands, MaxBlock, MaxPixels
 from segflow.configs.setting import NOTHING, PIXELS, PRODUCTS, Panel, Setting
 from segflow.configs.vector_rules import VectorRules
 
 TILE_STEP = 256  # px; cores are multiples of it, and so of every stride up to 256
 
-Core = Annotated[int, Ge(TILE_STEP), MultipleOf(TILE_STEP)]
+Core = Annotated[int, Limits(ge=TILE_STEP, multiple_of=TILE_STEP)]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 OnTileError = Literal["fail", "nodata"]
-SchedulerAddress = Annotated[str, Pattern(r"^(tcp|tls|inproc|ws|wss|ucx)://.+")]
+SchedulerAddress = Annotated[str, Limits(pattern=r"^(tcp|tls|inproc|ws|wss|ucx)://.+")]
 
 
 @settings_class

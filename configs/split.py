@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Lt
+from segflow.configs.kinds import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +25,11 @@ class SplitSettings:
     """
 
     by: Literal["scene", "block"] = "scene"
-    validation: Annotated[float, Gt(0), Lt(1)] = 0.15
-    test: Annotated[float, Gt(0), Lt(1)] = 0.2
-    seed: Annotated[int, Ge(0)] = 0
-    block: Annotated[int, Gt(0)] = 512
-    buffer: Annotated[int, Ge(0)] | None = None
+    validation: Annotated[float, Limits(gt=0, lt=1)] = 0.15
+    test: Annotated[float, Limits(gt=0, lt=1)] = 0.2
+    seed: Annotated[int, Limits(ge=0)] = 0
+    block: Annotated[int, Limits(gt=0)] = 512
+    buffer: Annotated[int, Limits(ge=0)] | None = None
 
     def __post_init__(self) -> None:
         if self.validation + self.test >= 1:

@@ -4,17 +4,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from annotated_types import Ge, Le, MinLen
-
 from segflow.configs.classes import ClassSettings
 from segflow.configs.fields import settings_class
-from segflow.configs.kinds import Count, ModelName, Positive, Rate
+from segflow.configs.kinds import Count, Limits, ModelName, Positive, Rate
 from segflow.configs.limits import MaxBands, MaxBlock, MaxPixels
 from segflow.configs.recipe import RecipeSettings
 from segflow.configs.setting import NOTHING, PIXELS, PRODUCTS, Panel, Setting
 from segflow.configs.split import SplitSettings
 
-SceneNames = Annotated[tuple[str, ...], MinLen(1)]
+SceneNames = Annotated[tuple[str, ...], Limits(min_length=1)]
 
 
 @settings_class
@@ -50,11 +48,12 @@ class TrainSettings(RecipeSettings):
         Setting(PIXELS, Panel.DATA, "Class value of each entry of that field; 255: ignored."),
     ] = field(default_factory=dict)
     background: Annotated[
-        Annotated[int, Ge(0), Le(255)],
+        Annotated[int, Limits(ge=0, le=255)],
         Setting(PIXELS, Panel.DATA, "Class value of land outside all polygons; 255 ignores it, as new projects do."),
     ] = 0
     bands: Annotated[
-        Annotated[tuple[str, ...], MinLen(1)], Setting(PIXELS, Panel.MODEL, "Names of the model's bands, in its order.")
+        Annotated[tuple[str, ...], Limits(min_length=1)],
+        Setting(PIXELS, Panel.MODEL, "Names of the model's bands, in its order."),
     ]
     bands_chosen: Annotated[
         tuple[int | str, ...] | None,
@@ -71,7 +70,7 @@ class TrainSettings(RecipeSettings):
         ),
     ] = field(default_factory=dict)
     classes: Annotated[
-        Annotated[tuple[ClassSettings, ...], MinLen(2)],
+        Annotated[tuple[ClassSettings, ...], Limits(min_length=2)],
         Setting(
             PIXELS, Panel.MODEL, "Classes in the order of their values: {value: 0, name: other, colour: '#d9c88f'}, …"
         ),

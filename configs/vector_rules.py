@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge
-
 from segflow.configs.fields import settings_class
-from segflow.configs.kinds import Amount, Count, Names, Positive
+from segflow.configs.kinds import Amount, Count, Limits, Names, Positive
 from segflow.configs.setting import NOTHING, PRODUCTS, Panel, Setting
 
 
@@ -36,7 +34,7 @@ class VectorRules:
         Setting(PRODUCTS, Panel.VECTORS, "Round corners so many times; shared edges stay shared."),
     ] = 0
     max_vertices: Annotated[
-        Annotated[int, Ge(4)] | None,
+        Annotated[int, Limits(ge=4)] | None,
         Setting(PRODUCTS, Panel.VECTORS, "Cut polygons with more corners along a grid.", unset="whole"),
     ] = None
     max_objects: Annotated[

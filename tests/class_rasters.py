@@ -24,8 +24,7 @@ from segflow.segmentation.vectors.polygons.portions import PolygonPortion
 from segflow.segmentation.vectors.polygons.rules import PolygonRules
 from segflow.segmentation.vectors.sieving.changes import apply_changes, find_changes
 from segflow.segmentation.vectors.sieving.sieve import Moved
-from segflow.tiling import Grid, Span, Window
-
+from segflow.tiling import NODATA, Grid, Span, Window
 
 UTM = "EPSG:32721"
 

@@ -8,7 +8,7 @@ import typer
 
 from segflow.cli import options
 from segflow.cli.given import Given, Subset, takes_settings
-from segflow.configs.deployments import DeploySettings, as_mapping, load_deployments
+from segflow.configs.deployments import DeploySettings
 
 File = Annotated[
     Path | None,
@@ -44,6 +44,8 @@ def deploy(
 
     Given twice, it changes nothing. Then `prefect worker start --pool segflow` runs them.
     """
+    from segflow.configs.deployment_files import as_mapping, load_deployments
+
     settings = load_deployments(config, options=given.options)
     if show:
         import yaml

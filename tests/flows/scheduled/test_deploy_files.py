@@ -15,7 +15,7 @@ import yaml
 from typer.testing import CliRunner
 
 from segflow.cli.app import app
-from segflow.configs.deployments import load_deployments
+from segflow.configs.deployment_files import load_deployments
 from segflow.flows.scheduled.registration import draft_deployment
 
 ROOT = Path(__file__).parents[3]

@@ -11,7 +11,8 @@ import yaml
 from typer.testing import CliRunner
 
 from segflow.cli.app import app
-from segflow.configs.deployments import DeploymentSettings, DeploySettings, load_deployments
+from segflow.configs.deployment_files import load_deployments
+from segflow.configs.deployments import DeploymentSettings, DeploySettings
 from segflow.errors import FlowError, SettingsError
 from segflow.flows.scheduled.deploy import deploy
 from segflow.flows.scheduled.registration import ENTRYPOINTS, draft_deployment, load_flow

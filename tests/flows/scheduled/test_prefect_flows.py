@@ -20,7 +20,7 @@ from rasterio.io import MemoryFile
 from typer.testing import CliRunner
 
 from segflow.cli.app import app
-from segflow.configs.deployments import load_deployments
+from segflow.configs.deployment_files import load_deployments
 from segflow.flows.run.verify import verify_products
 from segflow.flows.scheduled.deploy import deploy
 from tests.flows.scheduled.prefect_server import SECONDS, PrefectServer, start_process, stop_process, wait_for
