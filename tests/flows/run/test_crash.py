@@ -130,8 +130,9 @@ def test_other_vector_settings_reuse_the_rasters(scene: Path, tmp_path: Path) ->
     assert before["scene.gpkg"] != after["scene.gpkg"]
 
 
-def test_another_model_never_reuses_work(scene: Path, tmp_path: Path) -> None:
+def test_another_model_never_reuses_work(tmp_path: Path) -> None:
     """Products of other inputs are kept unless they may be replaced, and then nothing of them stays."""
+    scene = noise_scene(tmp_path / "scene.tif", (300, 280))
     model = write_pixelwise_model(tmp_path / "bright.safetensors")
     out = tmp_path / "maps"
     first = segment_scene(scene, RunSettings(out=str(out), tile=256, margin=MARGIN))

@@ -61,7 +61,7 @@ def read_map(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         pytest.param(512, 4, 0, marks=pytest.mark.slow),  # core and batch of it are in the others
         pytest.param(1024, 1, 0, marks=pytest.mark.slow),
         (1024, 4, 2),
-        (256, 1, 2),
+        pytest.param(256, 1, 2, marks=pytest.mark.slow),
     ],
 )
 def test_tiles_equal_the_whole_scene_bit_for_bit(
