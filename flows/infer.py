@@ -15,7 +15,8 @@ from segflow.flows.cluster_checks import needed_resources
 from segflow.flows.flight import count_slots
 from segflow.flows.progress import Progress, stage
 from segflow.flows.run_checks import check_run
-from segflow.flows.runs import TileRuns
+from segflow.flows.gpu_tiling import uses_gpu
+from segflow.flows.runs import FEWEST, MOST, TileRuns
 from segflow.flows.store import Work
 from segflow.flows.tasks import run_grouped
 from segflow.flows.tiles import TileJob, TilesDone, leave_empty, predict_tiles
@@ -77,7 +78,9 @@ def map_tiles(
     check_run(client, work)
     job, pending = tile_job(work), work.pending
     resources = needed_resources(client, work.plan.settings.device)
-    runs = TileRuns(pending, count_slots(client, resources))
+    # A GPU maps many tiles a second, and stands still while a task ends and the next one begins.
+    first = MOST if uses_gpu(work.plan.settings) else FEWEST
+    runs = TileRuns(pending, count_slots(client, resources), first)
     network = tasks = 0.0
     started = time.perf_counter()
     answers = run_grouped(client, call, job, runs, resources=resources, parts=_single, guilty=partial(_give_up, job))

@@ -12,6 +12,7 @@ import psutil
 from segflow.configs.run import TILE_STEP, RunSettings
 from segflow.errors import SettingsError
 from segflow.flows.checks import check_classes, check_scene, find_warnings, is_exact
+from segflow.flows.gpu_tiling import gpu_core, uses_gpu
 from segflow.flows.models import ModelRef, find_model
 from segflow.flows.paths import ProductPaths, product_paths, work_folder
 from segflow.io.band_files import BandChoice
@@ -154,7 +155,10 @@ def tile_scene(shape: tuple[int, int], spec: ModelSpec, settings: RunSettings) -
         If the core that was asked for is not a multiple of the model's stride.
     """
     margin = spec.margin if settings.margin is None else settings.margin
-    core = settings.tile or _default_core(shape, spec, margin, max(1, settings.workers))
+    if settings.tile is None and uses_gpu(settings):
+        core = gpu_core(shape, margin, spec.stride, settings)
+    else:
+        core = settings.tile or _default_core(shape, spec, margin, max(1, settings.workers))
     if core % spec.stride:
         msg = f"tile {core} px is not a multiple of the stride {spec.stride} px of model {spec.name}"
         raise SettingsError(msg)
