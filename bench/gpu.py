@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,14 @@ import numpy as np
 import torch
 from gpu_forward import measure_forward
 from gpu_runs import finish_map, map_scene
-from gpu_scenes import shipped_spec, write_light_model, write_scene, write_wide_model
+from gpu_scenes import PACKING, shipped_spec, write_light_model, write_scene, write_wide_model
 
 from segflow.configs.run import RunSettings
-from segflow.flows.plan import plan_run
+from segflow.flows.plan import tile_scene
 from segflow.flows.scene_readers import scene_readers
 from segflow.io.canvas import CanvasLayout, create_canvas
 from segflow.io.scenes import open_scene
-from segflow.segmentation.cuda_memory import BUSY_PIXELS
-from segflow.segmentation.spec import ModelSpec
+from segflow.segmentation.cuda_memory import fitting_batch
 from segflow.tiling import Span, Window
 
 GRANULE = 10_980  # px; side of a Sentinel-2 granule at 10 m
@@ -103,60 +103,58 @@ def describe_machine() -> dict[str, Any]:
 def measure(folder: Path, side: int, device: str, minutes: float) -> dict[str, Any]:
     """Go through all steps."""
     bench = Bench(minutes)
-    wide, light = write_wide_model(folder / "wide.safetensors"), None
-    wide_spec = ModelSpec.from_json(_text(wide))
+    maps = folder / "maps"
     spec = shipped_spec(FOREST)
-    scenes = {
-        packing: write_scene(folder / f"uint8_{packing}.tif", side, spec, packing)
-        for packing in ("none", "zstd", "deflate")
-    }
-    for name, model in (("forest", FOREST), ("forest, 4 bands uint16", str(wide)), ("light", None)):
-        if model is None:
-            light = bench.step("light model", lambda: str(write_light_model(folder / "light.safetensors")))
-            model = light  # noqa: PLW2901  # only now it is there
+    wide = str(write_wide_model(folder / "wide.safetensors"))
+    light = bench.step("light model", lambda: str(write_light_model(folder / "light.safetensors")))
+    for name, model in (("forest", FOREST), ("forest, 4 bands uint16", wide), ("light", light)):
         if model is not None:
-            bench.step(f"forward {name}", lambda model=model: _forward(model, side, device))
-    bench.step("writing, one thread", lambda: write_rate(folder, min(2816, side // 8 * 8)))
+            bench.step(f"forward {name}", partial(_forward, model, side, device))
+    scenes = {packing: write_scene(folder / f"uint8_{packing}.tif", side, spec, packing) for packing in PACKING}
+    for packing, scene in scenes.items():
+        bench.step(f"map {packing}", partial(map_scene, scene, FOREST, maps, device))
+    if light is not None:
+        bench.step("map light none", partial(map_scene, scenes["none"], light, maps, device))
+    bench.step("whole run zstd", lambda: [finish_map(scenes["zstd"], FOREST, maps, device) for _ in range(2)])
+    bench.step("writing, one thread", partial(write_rate, folder, min(2816, side // 8 * 8)))
     most = min(16, os.cpu_count() or 1)
     for packing, scene in scenes.items():
         counts = sorted({1, 4, most} & set(range(1, most + 1)))
-        bench.step(f"reading {packing}", lambda scene=scene, counts=counts: {n: read_rate(scene, 3, n) for n in counts})
-    for packing, scene in scenes.items():
-        bench.step(f"map {packing}", lambda scene=scene: map_scene(scene, FOREST, folder / "maps", device))
-    if light is not None:
-        bench.step("map light", lambda: map_scene(scenes["none"], light, folder / "maps", device))
-    bench.step("whole run", lambda: finish_map(scenes["zstd"], FOREST, folder / "maps", device))
+        bench.step(
+            f"reading {packing}",
+            lambda scene=scene, counts=counts: {f"{n} threads": read_rate(scene, 3, n) for n in counts},
+        )
+        scene.unlink()
     for packing in ("none", "zstd"):
-        scenes.pop(packing).unlink()
-        name = f"map 4 bands uint16 {packing}"
-        bench.step(name, lambda packing=packing: _map_wide(folder, side, wide, wide_spec, packing, device))
+        bench.step(f"map 4 bands uint16 {packing}", partial(_write_and_map, folder, side, wide, packing, device))
+    bench.step("map 4 granules none", partial(_write_and_map, folder, 2 * side, FOREST, "none", device))
+    _compare(bench.found)
     return bench.found
 
 
-def _map_wide(folder: Path, side: int, model: Path, spec: ModelSpec, packing: str, device: str) -> Any:  # noqa: ANN401
-    scene = write_scene(folder / "uint16.tif", side, spec, packing)
-    found = map_scene(scene, str(model), folder / "maps", device)
+def _write_and_map(folder: Path, side: int, model: str, packing: str, device: str) -> list[dict[str, Any]]:
+    scene = write_scene(folder / "one.tif", side, shipped_spec(model), packing)
+    found = map_scene(scene, model, folder / "maps", device)
     scene.unlink()
     return found
 
 
 def _forward(model: str, side: int, device: str) -> dict[str, Any]:
-    """Measure on the shape that a run over a scene of this size takes."""
-    with tempfile.TemporaryDirectory() as out:
-        spec = shipped_spec(model)
-        scene = write_scene(Path(out) / "plain.tif", 256, spec, "none")
-        plan_run(scene, RunSettings(out=out, model=model, device=device))  # whatever is wrong with it shows here
-        from segflow.flows.plan import tile_scene
-
-        shape = tile_scene((side, side), spec, RunSettings(model=model, device=device)).read_shape
-    batch = max(1, round(BUSY_PIXELS / (shape[0] * shape[1]))) if device != "cpu" else 1
+    """Measure on the shape and batch that a run over a scene of this size takes."""
+    shape = tile_scene((side, side), shipped_spec(model), RunSettings(model=model, device=device)).read_shape
+    batch = 1 if device == "cpu" else fitting_batch(shape, torch.device("cuda", 0))
     return measure_forward(model, shape, batch, device)
 
 
-def _text(model: Path) -> str:
-    from segflow.io.models import read_model_file
-
-    return read_model_file(model)[0]
+def _compare(found: dict[str, Any]) -> None:
+    """Put the rate of each scene's mapping over the engine's on the same network."""
+    for name, runs in found.items():
+        if name.startswith("map"):
+            kind = "light" if "light" in name else "forest, 4 bands uint16" if "4 bands" in name else "forest"
+            forward = found.get(f"forward {kind}")
+            for run in runs:
+                if forward is not None:
+                    run["over_forward"] = round(run["read_mpx_s"] / forward["engine_mpx_s"], 3)
 
 
 def print_table(found: dict[str, Any]) -> None:

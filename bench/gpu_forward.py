@@ -3,7 +3,6 @@
 import statistics
 import time
 from collections import deque
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -121,8 +120,7 @@ def _engine_seconds(network: torch.nn.Module, spec: ModelSpec, batch: int, shape
 
     send(4)
     count = max(6, int(LEAST_SECONDS / send(4)))
-    with nullcontext():
-        found = statistics.median(send(count) for _ in range(ROUNDS))
+    found = statistics.median(send(count) for _ in range(ROUNDS))
     del engine
     torch.cuda.empty_cache()
     return found

@@ -8,7 +8,7 @@ of the GPU, `IN_FLIGHT` batches on it, so many cores behind it.
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,15 +18,16 @@ from itertools import islice
 from segflow.errors import SceneError, TileError
 from segflow.flows.pipeline import Writer, writer
 from segflow.flows.scene_readers import STRIP, SceneReaders, scene_readers
-from segflow.flows.tiles import Mapped, TileJob, nothing, write_tile
-from segflow.io.canvas import Canvas
+from segflow.flows.tiles import Mapped, TileJob, nothing
+from segflow.io.canvas import Canvas, Layer, open_canvas
 from segflow.io.scenes import open_scene
 from segflow.segmentation.batches import fitting_parts
 from segflow.segmentation.cuda_engine import CudaEngine, Flight, StagedTile
+from segflow.segmentation.engines import Prediction
 from segflow.tiling import Tile
 
-READERS = 16  # threads at the most; more gain nothing over one GPU
-WRITERS = 6  # threads at the most; each compresses and checks some 300 Mpx/s
+READERS = 16  # threads at the most; one decodes 50 to 150 Mpx/s of DEFLATE or ZSTD, a GPU maps several hundred
+WRITERS = 8  # threads at the most; one packs and checks a layer of some 300 Mpx/s
 IN_FLIGHT = 2  # batches: one that runs, one whose pixels go up
 
 
@@ -44,7 +45,7 @@ class _Read:
         return bool(self.problem) or not self.staged.valid[self.tile.core_in_read.slices].any()
 
 
-def predict_on_gpu(job: TileJob, indices: Sequence[int], engine: CudaEngine, canvas: Canvas) -> Mapped:
+def predict_on_gpu(job: TileJob, indices: Sequence[int], engine: CudaEngine) -> Mapped:
     """Map some tiles of a scene onto the canvas.
 
     Raises
@@ -55,13 +56,14 @@ def predict_on_gpu(job: TileJob, indices: Sequence[int], engine: CudaEngine, can
     threads = max(2, min(READERS, job.threads or READERS))
     size = job.batch or engine.fitting_batch(job.tiles.read_shape)
     engine.preferred_batch = size
-    checksums: dict[int, Future[str]] = {}
+    written: dict[int, list[Future[str]]] = {}
     damaged: dict[int, str] = {}
     seconds: dict[int, float] = {}
     with ExitStack() as held:
         opened = partial(open_scene, job.scene, job.bands, sidecars=job.sidecars, remote=job.remote)
         readers = held.enter_context(scene_readers(opened, threads))
-        writing = held.enter_context(writer(2 * WRITERS + 2 * size, threads=min(WRITERS, threads)))
+        writing = held.enter_context(writer(4 * WRITERS + 4 * size, threads=min(WRITERS, threads)))
+        canvas = writing.submit(open_canvas, job.canvas)  # while the first tile is read
         reads = _read_ahead(job, indices, engine, readers, ahead=2 * size + _tiles_at_once(job, threads))
         under_way: deque[list[Flight]] = deque()
         before = time.perf_counter()
@@ -72,13 +74,13 @@ def predict_on_gpu(job: TileJob, indices: Sequence[int], engine: CudaEngine, can
             flights = _start(engine, full)
             if flights:
                 under_way.append(flights)
-            _write_behind(writing, canvas, engine, batch, flights, checksums)
+            _write_behind(writing, canvas, engine, batch, flights, written)
             damaged.update({read.tile.index: read.problem for read in batch if read.problem})
             now = time.perf_counter()
             seconds.update({read.tile.index: (now - before) / len(batch) for read in batch})
             before = now
     return Mapped(
-        checksums={index: written.result() for index, written in checksums.items()},
+        checksums={index: "-".join(part.result() for part in parts) for index, parts in written.items()},
         damaged=damaged,
         tile_seconds=seconds,
     )
@@ -143,21 +145,36 @@ def _wait(flights: list[Flight]) -> None:
 
 def _write_behind(
     writing: Writer,
-    canvas: Canvas,
+    canvas: "Future[Canvas]",
     engine: CudaEngine,
     batch: list[_Read],
     flights: list[Flight],
-    checksums: "dict[int, Future[str]]",
+    written: "dict[int, list[Future[str]]]",
 ) -> None:
-    """Have every core of a batch written when it has landed, empty ones as nodata."""
+    """Have every core of a batch written when it has landed, layer by layer, empty ones as nodata."""
     landing = iter(flights)
+    layers: tuple[Layer, ...] = ("classes", "confidence", "probabilities")
     for read in batch:
         if read.empty:
             blank = nothing(read.tile.core.shape, engine.classes if engine.probabilities else None)
-            checksums[read.tile.index] = writing.submit(write_tile, canvas, read.tile, blank)
+            land: Callable[[], Prediction] = partial(_given, blank)
         else:
-            checksums[read.tile.index] = writing.submit(_write_landed, canvas, read.tile, next(landing))
+            land = next(landing).land
+        written[read.tile.index] = [
+            writing.submit(_write_layer, canvas, read.tile, name, land)
+            for name in layers[: 3 if engine.probabilities else 2]
+        ]
 
 
-def _write_landed(canvas: Canvas, tile: Tile, flight: Flight) -> str:
-    return write_tile(canvas, tile, flight.land())
+def _write_layer(canvas: "Future[Canvas]", tile: Tile, name: Layer, land: Callable[[], Prediction]) -> str:
+    prediction = land()
+    layers = {
+        "classes": prediction.labels,
+        "confidence": prediction.confidence,
+        "probabilities": prediction.probabilities,
+    }
+    return canvas.result().write_layer(tile.core, name, layers[name])
+
+
+def _given(prediction: Prediction) -> Prediction:
+    return prediction

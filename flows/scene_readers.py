@@ -6,9 +6,8 @@ of `STRIP` rows of the scene, where blocks of files end too, so that no block is
 """
 
 import queue
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,8 +19,12 @@ from segflow.tiling import Span, Window
 
 STRIP = 512  # rows; side of the blocks of a COG, and a multiple of those of most other files
 
+MOST = 64  # threads of this process that may read
+
+# Threads outlive a scene: each new one would set PROJ up anew before it could open its file.
+_threads = ThreadPoolExecutor(MOST, "segflow-read")
+
 OpenScene = Callable[[], Any]  # gives a context manager of a `Scene`
-Part = tuple[bool, bool]  # whether a strip holds valid pixels, and whether it holds others
 
 
 class SceneReaders:
@@ -85,20 +88,14 @@ class SceneReaders:
 
 @contextmanager
 def scene_readers(open_scene: OpenScene, threads: int) -> Iterator[SceneReaders]:
-    """Start reading threads; leaving stops them and drops what they have not begun."""
+    """Have threads read; leaving stops them and drops what they have not begun."""
     readers = SceneReaders()
-    running = [
-        threading.Thread(target=readers.work, args=(open_scene,), name=f"segflow-read-{index}", daemon=True)
-        for index in range(threads)
-    ]
-    for thread in running:
-        thread.start()
+    running = [_threads.submit(readers.work, open_scene) for _ in range(threads)]
     try:
         yield readers
     finally:
         readers.stop(threads)
-        for thread in running:
-            thread.join()
+        wait(running)
 
 
 def strips(rows: Span, step: int) -> Iterator[Span]:

@@ -128,14 +128,13 @@ def predict_tiles(job: TileJob, indices: tuple[int, ...]) -> TilesDone:
     """
     started = time.perf_counter()
     engine = load_engine(job.model, job.model_digest, job.device, job.precision, job.threads, job.probabilities)
-    canvas = open_canvas(job.canvas)
     network_before = engine.seconds
     if isinstance(engine, CudaEngine):
         from segflow.flows.gpu_tiles import predict_on_gpu  # noqa: PLC0415  # it builds upon this module
 
-        mapped = predict_on_gpu(job, indices, engine, canvas)
+        mapped = predict_on_gpu(job, indices, engine)
     else:
-        mapped = _predict_on_cpu(job, indices, engine, canvas)
+        mapped = _predict_on_cpu(job, indices, engine)
     return TilesDone(
         checksums=mapped.checksums,
         damaged=mapped.damaged,
@@ -155,7 +154,8 @@ class Mapped:
     tile_seconds: dict[int, float]
 
 
-def _predict_on_cpu(job: TileJob, indices: Sequence[int], engine: TorchEngine, canvas: Canvas) -> Mapped:
+def _predict_on_cpu(job: TileJob, indices: Sequence[int], engine: TorchEngine) -> Mapped:
+    canvas = open_canvas(job.canvas)
     checksums: dict[int, Future[str]] = {}
     damaged: dict[int, str] = {}
     tile_seconds: dict[int, float] = {}

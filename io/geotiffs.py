@@ -39,9 +39,9 @@ class PixelSource(Protocol):
 
 @contextmanager
 def open_dataset(
-    path: str | os.PathLike[str], *, limits: SceneLimits, sidecars: bool, remote: bool
+    path: str | os.PathLike[str], *, limits: SceneLimits, sidecars: bool, remote: bool, known: SceneInfo | None = None
 ) -> Iterator[tuple[Any, SceneInfo]]:
-    """Open a dataset after its source and its header were checked, and describe it.
+    """Open a dataset after its source and its header were checked, and describe it unless it is `known`.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def open_dataset(
         try:
             with scene_errors(source, "reading the header", advice):
                 _check_limits(dataset, source, limits)
-                info = describe_dataset(dataset, source)
+                info = known or describe_dataset(dataset, source)
             yield dataset, info
         finally:
             dataset.close()
@@ -68,16 +68,22 @@ def open_dataset(
 
 @contextmanager
 def open_pixels(
-    path: str | os.PathLike[str], band_numbers: tuple[int, ...], *, limits: SceneLimits, sidecars: bool, remote: bool
+    path: str | os.PathLike[str],
+    band_numbers: tuple[int, ...],
+    *,
+    limits: SceneLimits,
+    sidecars: bool,
+    remote: bool,
+    known: SceneInfo | None = None,
 ) -> Iterator["GeoTiffPixels"]:
-    """Open the pixels of a GeoTIFF in this thread.
+    """Open the pixels of a GeoTIFF in this thread; `known` is what it said when it was described.
 
     Raises
     ------
     SceneError
         If the file cannot be opened; `SceneMismatchError` if it has no such band.
     """
-    with open_dataset(path, limits=limits, sidecars=sidecars, remote=remote) as (dataset, info):
+    with open_dataset(path, limits=limits, sidecars=sidecars, remote=remote, known=known) as (dataset, info):
         check_bands(info, band_numbers)
         yield GeoTiffPixels(dataset, info, band_numbers)
 

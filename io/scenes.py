@@ -96,11 +96,11 @@ def open_scene(
             )
             info = scene
         else:
-            path = scene.path if isinstance(scene, SceneInfo) else scene
+            path, known = (scene.path, scene) if isinstance(scene, SceneInfo) else (scene, None)
             source = held.enter_context(
-                open_pixels(path, band_numbers, limits=limits, sidecars=sidecars, remote=remote)
+                open_pixels(path, band_numbers, limits=limits, sidecars=sidecars, remote=remote, known=known)
             )
-            info = scene if isinstance(scene, SceneInfo) else source.info
+            info = source.info
         if info.native is not None:
             source = ResampledPixels(source, info.native, info.grid, len(band_numbers), info.dtype)
         yield Scene(source, info, band_numbers)

@@ -32,7 +32,9 @@ def predict_fitting(engine: Engine, pixels: npt.NDArray[Any], valid: npt.NDArray
     TileError
         If even one tile does not fit.
     """
-    parts = fitting_parts(engine, len(pixels), lambda part: engine.predict(pixels[part], valid[part]), pixels.shape[-2:])
+    parts = fitting_parts(
+        engine, len(pixels), lambda part: engine.predict(pixels[part], valid[part]), pixels.shape[-2:]
+    )
     return parts[0] if len(parts) == 1 else _joined(parts)
 
 

@@ -20,12 +20,11 @@ from torch import nn
 
 from segflow.segmentation.cuda_clock import DeviceClock
 from segflow.segmentation.cuda_graphs import Graphs
+from segflow.segmentation.cuda_layers import speed_up
 from segflow.segmentation.cuda_memory import fitting_batch
 from segflow.segmentation.engines import Prediction, TorchEngine
 from segflow.segmentation.spec import ModelSpec
 from segflow.tiling import Window
-
-_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,7 +97,7 @@ class CudaEngine(TorchEngine):
             network, spec, device=device, precision=precision, threads=threads, probabilities=probabilities
         )
         if self.precision != "float32":
-            _round_kernels(self._network, getattr(torch, self.precision))
+            self._network = speed_up(self._network, getattr(torch, self.precision))
         with torch.cuda.device(self.device):
             self.device = torch.device("cuda", torch.cuda.current_device())
             self._up, self._compute, self._down = (torch.cuda.Stream(self.device) for _ in range(3))
@@ -197,13 +196,6 @@ def _upload(sources: Sequence[torch.Tensor], device: torch.device) -> torch.Tens
     for place, source in zip(target, sources, strict=True):
         place.copy_(source, non_blocking=True)
     return target
-
-
-def _round_kernels(network: nn.Module, dtype: torch.dtype) -> None:
-    """Round the kernels of convolutions once, as autocast does in every pass; other weights stay float32."""
-    for part in network.modules():
-        if isinstance(part, _CONVOLUTIONS):
-            part.to(dtype)
 
 
 @contextmanager

@@ -178,9 +178,8 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_nothing() -> None:
     engine = CudaEngine(network, spec, device="cuda", precision="bfloat16")
     expected = engine.predict(pixels[:1], valid[:1])
     torch.cuda.empty_cache()
-    free, total = torch.cuda.mem_get_info()
-    torch.cuda.set_per_process_memory_fraction(1.0)
-    ballast = torch.empty(free - 3 * 2**30, dtype=torch.uint8, device="cuda")
+    free, _ = torch.cuda.mem_get_info()
+    ballast = torch.empty(free - 2**30, dtype=torch.uint8, device="cuda")
     try:
         engine.preferred_batch = 16
         found = predict_fitting(engine, pixels, valid)
@@ -188,7 +187,6 @@ def test_memory_that_runs_out_halves_the_batch_and_changes_nothing() -> None:
         del ballast
         torch.cuda.empty_cache()
 
-    assert total > free
     assert 1 <= engine.preferred_batch < 16
     assert np.mean(found.labels[0] != expected.labels[0]) < 0.005
     assert np.array_equal(found.labels == 255, ~valid)

@@ -49,7 +49,7 @@ def test_it_maps_what_the_other_pipeline_maps(
             load_engine(job.model, job.model_digest, "cpu", "float32", None, probabilities), room=room
         )
         indices = tuple(range(len(plan.tiles)))
-        found = predict_on_gpu(job, indices, engine, work.canvas)
+        found = predict_on_gpu(job, indices, engine)
         expected = predict_tiles(job, indices)
 
     assert found.checksums == expected.checksums
@@ -74,13 +74,13 @@ def test_damaged_tiles_are_left_empty_or_named(scene: Path, tmp_path: Path) -> N
         job = damaged_job(tile_job(work), tmp_path)
         engine = FakeCudaEngine(load_engine(job.model, job.model_digest, "cpu", "float32", None, False))
         indices = tuple(range(len(plan.tiles)))
-        found, expected = predict_on_gpu(job, indices, engine, work.canvas), predict_tiles(job, indices)
+        found, expected = predict_on_gpu(job, indices, engine), predict_tiles(job, indices)
 
         assert found.damaged.keys() == expected.damaged.keys()
         assert found.damaged
         assert found.checksums == expected.checksums
         with pytest.raises(TileError, match=r"tile \d+ of .*holed\.tif: .*--on-tile-error nodata"):
-            predict_on_gpu(replace(job, skip_damaged=False), indices, engine, work.canvas)
+            predict_on_gpu(replace(job, skip_damaged=False), indices, engine)
 
 
 @pytest.mark.parametrize("threads", [1, 3])
