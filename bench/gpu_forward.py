@@ -33,6 +33,7 @@ def measure_forward(model: str, shape: tuple[int, int], batch: int, device: str)
         bare = _repeat(lambda: _bare_cpu(network, len(spec.bands), batch, shape))
     else:
         seconds, bare = _engine_seconds(network, spec, batch, shape), _bare_seconds(network, spec, batch, shape)
+        torch.cuda.empty_cache()
     read = batch * shape[0] * shape[1] / MEGA
     return {
         "shape": [batch, len(spec.bands), *shape],
@@ -80,10 +81,7 @@ def _bare_seconds(network: torch.nn.Module, spec: ModelSpec, batch: int, shape: 
     graph.replay()
     torch.cuda.synchronize()
     count = max(3, int(LEAST_SECONDS / _timed(graph.replay)))
-    found = statistics.median(_timed(lambda: [graph.replay() for _ in range(count)]) / count for _ in range(ROUNDS))
-    del graph
-    torch.cuda.empty_cache()
-    return found
+    return statistics.median(_timed(lambda: [graph.replay() for _ in range(count)]) / count for _ in range(ROUNDS))
 
 
 def _timed(call: Any) -> float:  # noqa: ANN401  # a function without arguments
@@ -120,10 +118,7 @@ def _engine_seconds(network: torch.nn.Module, spec: ModelSpec, batch: int, shape
 
     send(4)
     count = max(6, int(LEAST_SECONDS / send(4)))
-    found = statistics.median(send(count) for _ in range(ROUNDS))
-    del engine
-    torch.cuda.empty_cache()
-    return found
+    return statistics.median(send(count) for _ in range(ROUNDS))
 
 
 def _land(flights: list[Flight]) -> None:

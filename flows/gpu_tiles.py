@@ -168,11 +168,9 @@ def _write_behind(
 
 def _write_layer(canvas: "Future[Canvas]", tile: Tile, name: Layer, land: Callable[[], Prediction]) -> str:
     prediction = land()
-    layers = {
-        "classes": prediction.labels,
-        "confidence": prediction.confidence,
-        "probabilities": prediction.probabilities,
-    }
+    layers = {"classes": prediction.labels, "confidence": prediction.confidence}
+    if prediction.probabilities is not None:
+        layers["probabilities"] = prediction.probabilities
     return canvas.result().write_layer(tile.core, name, layers[name])
 
 

@@ -2,7 +2,8 @@
 
 Plan. A larger core wastes less on margins, but the first tile must be read before the GPU has work and the last one
 written after it, with nothing beside them: as if some tiles more were to be mapped. So the cost of a core is the
-pixels of all its reads and of `IDLE_TILES` more, and `TILE_PIXELS` for each of them. Reads larger than the GPU's memory are out of the question.
+pixels of all its reads and of `IDLE_TILES` more, and `TILE_PIXELS` for each of them. Reads larger than the GPU's
+memory are out of the question.
 """
 
 import math

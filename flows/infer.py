@@ -13,9 +13,9 @@ from segflow.errors import ClusterError, TileError
 from segflow.flows.cluster import open_cluster
 from segflow.flows.cluster_checks import needed_resources
 from segflow.flows.flight import count_slots
+from segflow.flows.gpu_tiling import uses_gpu
 from segflow.flows.progress import Progress, stage
 from segflow.flows.run_checks import check_run
-from segflow.flows.gpu_tiling import uses_gpu
 from segflow.flows.runs import FEWEST, MOST, TileRuns
 from segflow.flows.store import Work
 from segflow.flows.tasks import run_grouped

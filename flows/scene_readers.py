@@ -8,7 +8,7 @@ of `STRIP` rows of the scene, where blocks of files end too, so that no block is
 import queue
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -59,19 +59,16 @@ class SceneReaders:
 
     def work(self, open_scene: OpenScene) -> None:
         """Read what is queued until told to stop; a scene that does not open fails every strip."""
-        task = self._tasks.get()
-        if task is None:
-            return
-        try:
-            with open_scene() as scene:
-                while task is not None:
-                    _attempt(scene, *task)
-                    task = self._tasks.get()
-        except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever asked for the strips
-            while task is not None:
-                if not task[-1].done():
-                    task[-1].set_exception(error)
-                task = self._tasks.get()
+        with ExitStack() as held:
+            try:
+                scene = held.enter_context(open_scene())
+            except Exception as error:  # noqa: BLE001  # whatever it is, it belongs to whoever asked for the strips
+                while (task := self._tasks.get()) is not None:
+                    if task[-1].set_running_or_notify_cancel():
+                        task[-1].set_exception(error)
+                return
+            while (task := self._tasks.get()) is not None:
+                _attempt(scene, *task)
 
     def stop(self, threads: int) -> None:
         """Let the strips that nobody has begun go, and tell so many threads to end."""

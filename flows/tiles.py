@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
@@ -154,7 +154,7 @@ class Mapped:
     tile_seconds: dict[int, float]
 
 
-def _predict_on_cpu(job: TileJob, indices: Sequence[int], engine: TorchEngine) -> Mapped:
+def _predict_on_cpu(job: TileJob, indices: tuple[int, ...], engine: TorchEngine) -> Mapped:
     canvas = open_canvas(job.canvas)
     checksums: dict[int, Future[str]] = {}
     damaged: dict[int, str] = {}

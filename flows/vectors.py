@@ -57,8 +57,7 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
     rules = polygon_rules(settings)
     passes = 1 + (bool(classes) and rules.sieves) + any(c.geometry == "line" for c in classes)
     blocks = sum(1 for _ in files.windows())
-    enough = BLOCKS_PER_PROCESS if classes else COUNTED_PER_PROCESS
-    processes = min(max(settings.workers, cores()), 1 + blocks // enough)
+    processes = min(max(settings.workers, cores()), 1 + blocks // BLOCKS_PER_PROCESS)
     try:
         with stage(progress, "vectors", passes * files.grid.window.size), open_pool(processes) as pool:
             if not classes:
@@ -84,7 +83,6 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
 
 
 BLOCKS_PER_PROCESS = 8  # a process that starts for less costs more than it gives
-COUNTED_PER_PROCESS = 64  # the same where blocks are only counted
 
 
 def polygon_rules(settings: RunSettings) -> PolygonRules:

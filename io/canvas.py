@@ -233,7 +233,7 @@ def open_canvas(path: Place) -> Canvas:
     try:
         group = zarr.open_group(zarr_store(path), mode="r+", zarr_format=3, use_consolidated=False)
         layout = CanvasLayout(**group.attrs[_ATTRIBUTE])  # type: ignore[arg-type]
-        # Not kept with the canvas; without it Zarr compares each chunk with the fill value, for longer than it packs it.
+        # Zarr does not keep this; without it it compares each chunk with the fill value, for longer than it packs it.
         arrays: dict[str, Any] = {
             name: group[name].with_config({"write_empty_chunks": True})  # type: ignore[union-attr]
             for name in layout.shapes

@@ -62,7 +62,7 @@ class DeviceClock:
         if self._first is None or self._last is None:
             return 0.0
         self._last.synchronize()
-        return self._first.elapsed_time(self._last) / 1000
+        return float(self._first.elapsed_time(self._last)) / 1000
 
     def _fold(self) -> None:
         start, end = self._pairs.popleft()

@@ -201,7 +201,7 @@ def _upload(sources: Sequence[torch.Tensor], device: torch.device) -> torch.Tens
 @contextmanager
 def _true_float32() -> Iterator[None]:
     """Keep cuDNN from rounding float32 to TF32 inside the block, which it does by default."""
-    convolutions = torch.backends.cudnn.conv
+    convolutions = torch.backends.cudnn.conv  # type: ignore[attr-defined]  # made when torch is imported
     before = convolutions.fp32_precision
     convolutions.fp32_precision = "ieee"
     try:

@@ -10,6 +10,8 @@ that come once, as the remainder of a scene may, cost no recording.
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from contextlib import suppress
+from typing import Any
 
 import torch
 
@@ -44,6 +46,7 @@ class Graphs:
         self._graphs: OrderedDict[Hashable, _Graph] = OrderedDict()
         self._seen: set[Hashable] = set()
         self._barred: set[Hashable] = set()
+        self._broken: list[torch.cuda.CUDAGraph] = []  # the allocator may still ask them whether they record
         self.replays = 0
         self.failures: list[str] = []
 
@@ -69,39 +72,39 @@ class Graphs:
             return None
         while len(self._graphs) >= MOST:
             self._graphs.popitem(last=False)
-        pool = next((graph.pool for graph in self._graphs.values()), None)
+        pool = next((graph.pool for graph in self._graphs.values()), None) or torch.cuda.graph_pool_handle()
+        recording = torch.cuda.CUDAGraph()
         try:
-            graph = _Graph(self._call, self._stream, pool, pixels, inside)
-        except RuntimeError as error:  # a network that asks the GPU for a value, or too little memory beside the caches
+            graph = _Graph(recording, self._call, self._stream, pool, pixels, inside)
+        except (RuntimeError, UserWarning) as error:  # it asks the GPU for a value, or memory ran out beside the caches
             self._barred.add(key)
+            self._broken.append(recording)
             self.failures.append(str(error).splitlines()[0])
             torch.cuda.synchronize(self._stream.device)
+            recording.reset()
+            _leave_pool(self._stream.device, pool)
             return None
         self._graphs[key] = graph
         return graph
 
 
 class _Graph:
-    """One recording, with the memory that its inputs and outputs lie in."""
+    """One recording, with the memory that its inputs and outputs lie in; others may share its `pool`."""
 
     def __init__(
         self,
+        recording: torch.cuda.CUDAGraph,
         call: Call,
         stream: torch.cuda.Stream,
-        pool: tuple[int, int] | None,
+        pool: Any,  # noqa: ANN401  # torch's handle of a memory pool
         pixels: torch.Tensor,
         inside: torch.Tensor,
     ) -> None:
         self._pixels, self._inside = pixels.clone(), inside.clone()
-        self._graph = torch.cuda.CUDAGraph()
+        self._graph, self.pool = recording, pool
         # Other threads may ask for pinned memory meanwhile: the recording concerns this thread alone.
         with torch.cuda.graph(self._graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
             self._layers = call(self._pixels, self._inside)
-
-    @property
-    def pool(self) -> tuple[int, int]:
-        """The memory that another graph may share."""
-        return self._graph.pool()  # type: ignore[return-value]  # torch's annotation lags behind
 
     def replay(self, pixels: torch.Tensor, inside: torch.Tensor) -> Layers:
         """Run on other inputs of the same shape; the answer lies where the recording left it."""
@@ -109,3 +112,13 @@ class _Graph:
         self._inside.copy_(inside, non_blocking=True)
         self._graph.replay()
         return self._layers
+
+
+def _leave_pool(device: torch.device, pool: Any) -> None:  # noqa: ANN401  # torch's handle of a memory pool
+    """Tell the allocator that a recording is over which failed.
+
+    torch does so only for one that ended well, and until then it gives no memory back to the GPU.
+    """
+    with suppress(RuntimeError, AttributeError):  # it was told, or this torch has another way
+        torch._C._cuda_endAllocateToPool(device.index, pool)  # noqa: SLF001  # there is no public one
+        torch._C._cuda_releasePool(device.index, pool)  # noqa: SLF001

@@ -27,7 +27,8 @@ class HalfConvolution(nn.Module):
         self.weight = nn.Parameter(weight, requires_grad=False)
         self.bias = None if bias is None else nn.Parameter(bias.detach().to(dtype), requires_grad=False)
         self.rectified = rectified
-        self.stride, self.padding, self.dilation = convolution.stride, convolution.padding, convolution.dilation
+        self.stride, self.dilation = convolution.stride, convolution.dilation
+        self.padding = tuple(int(side) for side in convolution.padding)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # (n, in_channels, h, w) → (n, out_channels, h', w')
         """Give the convolution's output in half precision, channels last."""
@@ -36,10 +37,8 @@ class HalfConvolution(nn.Module):
         if lacking:
             x = functional.pad(x, (0, 0, 0, 0, 0, lacking))
         if self.rectified:
-            return torch.cudnn_convolution_relu(  # type: ignore[no-any-return]
-                x, self.weight, self.bias, self.stride, self.padding, self.dilation, 1
-            )
-        return functional.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)  # type: ignore[arg-type]
+            return torch.cudnn_convolution_relu(x, self.weight, self.bias, self.stride, self.padding, self.dilation, 1)
+        return functional.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation)
 
 
 class PlanarSurroundings(nn.Module):

@@ -4,7 +4,7 @@ import torch
 
 BYTES_PER_PIXEL = 600  # of a read on the GPU: 172 and 92 with the shipped models, 440 with a MobileNet's U-Net
 SHARE = 0.5  # of the memory that is free may go into one batch: the next one is uploaded beside it
-BUSY_PIXELS = 2**23  # of a batch; more keeps no GPU busier, and has it wait longer for the first and write the last
+BUSY_PIXELS = 2**23  # of a batch; twice as many run 6 % faster, but keep the GPU waiting for the first and the last
 LARGEST_READ = 2**24  # px; 128 channels of it stay below the 2³¹ values that kernels count in 32 bits
 
 

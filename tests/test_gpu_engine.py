@@ -1,5 +1,7 @@
 """A real GPU against the CPU: near-ties alone may differ, memory runs out and is found again, graphs change nothing."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +83,7 @@ def test_classes_are_those_of_the_cpu_but_for_near_ties(name: str, precision: st
     for _ in range(3):  # as it is, recorded, replayed
         found = engine.predict(pixels, valid)
         changed, clear = count_changes(found.labels, exact.labels, shares, max(NEAR[precision], 0.01))
-        print(f"{name} {precision}: {changed} of {valid.sum()} classes differ, {clear} of them clear")
+        sys.stdout.write(f"{name} {precision}: {changed} of {valid.sum()} classes differ, {clear} of them clear" + "\n")
 
         assert np.array_equal(found.labels == 255, ~valid)
         assert np.array_equal(found.confidence == 255, ~valid)
@@ -112,6 +114,42 @@ def test_graphs_change_no_bit(name: str, precision: str) -> None:
     assert recorded.passes.replays == 3
 
 
+UNRECORDABLE = """
+import torch
+from segflow.segmentation.cuda_engine import CudaEngine
+from tests.test_gpu_engine import draw, load
+
+class Asking(torch.nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return self.network(x) + (1.0 if float(x.sum()) > 0 else 2.0)
+
+network, spec = load("random")
+pixels, valid = draw(spec, 2)
+expected = CudaEngine(network, spec, device="cuda", precision="float32").predict(pixels, valid)
+engine = CudaEngine(Asking(network).eval(), spec, device="cuda", precision="float32")
+for _ in range(3):
+    assert (engine.predict(pixels, valid).labels == expected.labels).all()
+assert engine.passes.replays == 0
+assert len(engine.passes.failures) == 1
+block = torch.empty(2**30, dtype=torch.uint8, device="cuda")
+del block
+torch.cuda.empty_cache()
+assert torch.cuda.memory_reserved() < 2**29, "memory is given back after a recording that failed"
+"""
+
+
+def test_what_cannot_be_recorded_runs_without_a_graph() -> None:
+    """A network that asks the GPU for a value in the middle; in a process of its own, since torch may be left upset."""
+    root = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", UNRECORDABLE], cwd=root, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
 def test_shapes_take_turns() -> None:
     """Graphs share their memory; none of them disturbs another's answer."""
     network, spec = load("random")
@@ -134,7 +172,7 @@ def test_a_batch_is_its_tiles(precision: str) -> None:
     turned = engine.predict(pixels[::-1].copy(), valid[::-1].copy())
     alone = [engine.predict(pixels[i : i + 1], valid[i : i + 1]).labels[0] for i in range(5)]
     changed = np.count_nonzero(np.stack(alone) != together.labels)
-    print(f"{precision}: {changed} of {valid.sum()} classes depend on the size of the batch")
+    sys.stdout.write(f"{precision}: {changed} of {valid.sum()} classes depend on the size of the batch" + "\n")
 
     assert np.array_equal(turned.probabilities[::-1], together.probabilities)
     assert changed <= (1e-5 if precision == "float32" else 0.005) * valid.sum()

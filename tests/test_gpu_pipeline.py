@@ -1,5 +1,6 @@
 """The pipeline around a GPU, with an engine that only looks like one: order, memory, damage, and the tiling."""
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def test_readers_give_what_one_reader_gives(scene: Path, threads: int) -> None:
     with scene_readers(lambda: open_scene(scene, (3, 1)), threads) as readers:
         arrays = [(np.full((2, *w.shape), 7, np.uint8), np.ones(w.shape, bool)) for w in windows]
         parts = [readers.read(window, *array) for window, array in zip(windows, arrays, strict=True)]
-        for part in sum(parts, []):
+        for part in itertools.chain.from_iterable(parts):
             part.result(timeout=60)
 
     for (pixels, valid), (wanted, holds) in zip(arrays, expected, strict=True):

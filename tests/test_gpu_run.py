@@ -69,7 +69,7 @@ def test_the_map_is_the_cpu_s_but_for_near_ties(
     labels, confidence = run(scene, tmp_path, device="cuda", precision=precision, tile=tile, batch=batch)
     changed = np.count_nonzero(labels != exact[0])
     near = exact[1][(labels != exact[0])]
-    print(f"{precision} tile {tile} batch {batch}: {changed} of {labels.size} classes differ")
+    sys.stdout.write(f"{precision} tile {tile} batch {batch}: {changed} of {labels.size} classes differ" + "\n")
 
     assert np.array_equal(labels == 255, exact[0] == 255)
     assert np.array_equal(confidence == 255, exact[1] == 255)
