@@ -29,8 +29,8 @@ from gpu_runs import finish_map, map_scene
 from gpu_scenes import PACKING, shipped_spec, write_light_model, write_scene, write_wide_model
 
 from segflow.configs.run import RunSettings
-from segflow.flows.run.plan import tile_scene
-from segflow.flows.run.scene_readers import scene_readers
+from segflow.flows.inference.scene_readers import scene_readers
+from segflow.flows.planning.plan import tile_scene
 from segflow.io.scene.scenes import open_scene
 from segflow.io.work.canvas import CanvasLayout, create_canvas
 from segflow.segmentation.predict.cuda_memory import fitting_batch

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from segflow.configs.run import RunSettings
+from segflow.flows.inference.infer import infer, tile_job
+from segflow.flows.inference.store import open_work
+from segflow.flows.inference.tiles import load_engine
+from segflow.flows.planning.plan import plan_run
 from segflow.flows.progress import Silence
-from segflow.flows.run.infer import infer, tile_job
-from segflow.flows.run.plan import plan_run
-from segflow.flows.run.store import open_work
-from segflow.flows.run.tiles import load_engine
 
 MEGA = 1e6
 

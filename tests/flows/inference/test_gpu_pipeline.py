@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from segflow.configs.run import RunSettings
 from segflow.errors import SceneError, TileError
-from segflow.flows.run.gpu_tiles import predict_on_gpu
-from segflow.flows.run.gpu_tiling import IDLE_TILES, TILE_PIXELS, cheapest_core
-from segflow.flows.run.infer import tile_job
-from segflow.flows.run.plan import plan_run
-from segflow.flows.run.scene_readers import scene_readers, strips
-from segflow.flows.run.store import open_work
-from segflow.flows.run.task_sizes import MOST, TileRuns
-from segflow.flows.run.tiles import TileJob, load_engine, predict_tiles
+from segflow.flows.inference.gpu_tiles import predict_on_gpu
+from segflow.flows.inference.infer import tile_job
+from segflow.flows.inference.scene_readers import scene_readers, strips
+from segflow.flows.inference.store import open_work
+from segflow.flows.inference.task_sizes import MOST, TileRuns
+from segflow.flows.inference.tiles import TileJob, load_engine, predict_tiles
+from segflow.flows.planning.gpu_tiling import IDLE_TILES, TILE_PIXELS, cheapest_core
+from segflow.flows.planning.plan import plan_run
 from segflow.io.scene.scenes import open_scene
 from segflow.tiling import Span, TileGrid, Window
 from tests.gpus import FakeCudaEngine

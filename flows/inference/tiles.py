@@ -12,7 +12,7 @@ import numpy as np
 
 from segflow.errors import SceneError, TileError
 from segflow.flows.cluster.in_flight import worker_name
-from segflow.flows.run.pipeline import prefetch, writer
+from segflow.flows.inference.pipeline import prefetch, writer
 from segflow.io.models.packages import model_digest, read_model_file
 from segflow.io.scene.access import Access
 from segflow.io.scene.scenes import SceneInfo, open_scene
@@ -117,7 +117,7 @@ def predict_tiles(job: TileJob, indices: tuple[int, ...]) -> TilesDone:
     """Map some tiles of a scene onto the canvas.
 
     On a CPU a reader thread stays `AHEAD` tiles in front of the network and a writer thread behind it,
-    so that the network does not wait for files; a GPU gets several of both, see `segflow.flows.run.gpu_tiles`.
+    so that the network does not wait for files; a GPU gets several of both, see `segflow.flows.inference.gpu_tiles`.
 
     Raises
     ------
@@ -130,7 +130,7 @@ def predict_tiles(job: TileJob, indices: tuple[int, ...]) -> TilesDone:
     engine = load_engine(job.model, job.model_digest, job.device, job.precision, job.threads, job.probabilities)
     network_before = engine.seconds
     if isinstance(engine, CudaEngine):
-        from segflow.flows.run.gpu_tiles import predict_on_gpu  # noqa: PLC0415  # it builds upon this module
+        from segflow.flows.inference.gpu_tiles import predict_on_gpu  # noqa: PLC0415  # it builds upon this module
 
         mapped = predict_on_gpu(job, indices, engine)
     else:

@@ -1,9 +1,9 @@
 """A run of tiles on a GPU: readers ahead, the GPU in the middle, writers behind, and nobody waits for one tile.
 
-Readers fill pinned memory strip by strip (`segflow.flows.run.scene_readers`). The loop here takes tiles in order as
-they become whole, makes batches of them and queues each on the GPU (`CudaEngine.start`), which returns at once. Writers
-wait for the cores to land and put them on the canvas. What is under way is bounded at both ends: so many tiles ahead
-of the GPU, `IN_FLIGHT` batches on it, so many cores behind it.
+Readers fill pinned memory strip by strip (`segflow.flows.inference.scene_readers`). The loop here takes tiles in order
+as they become whole, makes batches of them and queues each on the GPU (`CudaEngine.start`), which returns at once.
+Writers wait for the cores to land and put them on the canvas. What is under way is bounded at both ends: so many tiles
+ahead of the GPU, `IN_FLIGHT` batches on it, so many cores behind it.
 """
 
 import time
@@ -16,9 +16,9 @@ from functools import partial
 from itertools import islice
 
 from segflow.errors import SceneError, TileError
-from segflow.flows.run.pipeline import Writer, writer
-from segflow.flows.run.scene_readers import STRIP, SceneReaders, scene_readers
-from segflow.flows.run.tiles import Mapped, TileJob, nothing
+from segflow.flows.inference.pipeline import Writer, writer
+from segflow.flows.inference.scene_readers import STRIP, SceneReaders, scene_readers
+from segflow.flows.inference.tiles import Mapped, TileJob, nothing
 from segflow.io.scene.scenes import open_scene
 from segflow.io.work.canvas import Canvas, Layer, open_canvas
 from segflow.segmentation.predict.batches import fitting_parts

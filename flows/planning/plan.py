@@ -14,11 +14,11 @@ from segflow.configs.setting import PIXELS
 from segflow.errors import SettingsError
 from segflow.flows.access import run_access
 from segflow.flows.models.lookup import ModelRef, find_model
+from segflow.flows.planning.checks import check_classes, check_products, check_scene, find_warnings, is_exact
+from segflow.flows.planning.gpu_tiling import gpu_core, uses_gpu
+from segflow.flows.planning.paths import place_products, work_folder
 from segflow.flows.products.entries import wanted_products
 from segflow.flows.products.places import SceneProducts
-from segflow.flows.run.checks import check_classes, check_products, check_scene, find_warnings, is_exact
-from segflow.flows.run.gpu_tiling import gpu_core, uses_gpu
-from segflow.flows.run.paths import place_products, work_folder
 from segflow.io.inputs.band_files import BandChoice
 from segflow.io.inputs.kinds import ScenePath, describe_input
 from segflow.io.scene.access import Access
