@@ -11,7 +11,7 @@ import torch
 from segflow.flows.models.lookup import find_model
 from segflow.io.models.packages import read_model_file
 from segflow.segmentation.predict.cuda_engine import CudaEngine, Flight
-from segflow.segmentation.predict.engines import TorchEngine, fuse
+from segflow.segmentation.predict.torch_engine import TorchEngine, fuse
 from segflow.segmentation.predict.weights import restore_network
 from segflow.segmentation.spec import ModelSpec
 from segflow.tiling import Window

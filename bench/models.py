@@ -32,7 +32,7 @@ from segflow.flows.train.labelled import plan_split, read_samples
 from segflow.flows.train.train import train_model
 from segflow.io.models.packages import read_model_file
 from segflow.segmentation.networks.registry import ARCHITECTURES, build_network
-from segflow.segmentation.predict.engines import TorchEngine
+from segflow.segmentation.predict.torch_engine import TorchEngine
 from segflow.segmentation.predict.weights import restore_network
 from segflow.segmentation.scores.boundary import MatchScores, count_matches
 from segflow.segmentation.scores.metrics import Scores, confusion

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from segflow.errors import ModelError
+from segflow.segmentation.scaling import scale_pixels, scaling_of
 from segflow.segmentation.spec import ModelSpec
 
 Output = Literal["probabilities", "logits"]
@@ -54,12 +55,13 @@ class Deployed(nn.Module):
         self.mean: torch.Tensor
         self.std: torch.Tensor
         self.temperature = spec.temperature
-        self.register_buffer("mean", torch.tensor([band.mean for band in spec.bands])[:, None, None])
-        self.register_buffer("std", torch.tensor([band.std for band in spec.bands])[:, None, None])
+        mean, std = scaling_of(spec.bands)
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:  # (n, bands, h, w), pixels / 255
         """Give probabilities or logits: (n, classes, h, w)."""
-        logits: torch.Tensor = self.network((x * _FULL - self.mean) / self.std)  # (n, classes, h, w)
+        logits: torch.Tensor = self.network(scale_pixels(x * _FULL, self.mean, self.std))  # (n, classes, h, w)
         return (logits / self.temperature).softmax(1) if self.output == "probabilities" else logits
 
 

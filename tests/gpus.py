@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from segflow.segmentation.predict.engines import Prediction, TorchEngine
+from segflow.segmentation.predict.engines import Prediction
+from segflow.segmentation.predict.torch_engine import TorchEngine
 from segflow.tiling import Window
 
 

@@ -20,10 +20,9 @@ from segflow.io.storage.addresses import Place
 from segflow.io.work.canvas import Canvas, open_canvas
 from segflow.segmentation.predict.batches import predict_fitting
 from segflow.segmentation.predict.cuda_engine import CudaEngine
-from segflow.segmentation.predict.engines import Prediction, TorchEngine
+from segflow.segmentation.predict.engines import Engine, Prediction
 from segflow.segmentation.predict.memory import tune_malloc
 from segflow.segmentation.predict.opening import open_engine
-from segflow.segmentation.predict.weights import restore_network
 from segflow.segmentation.spec import ModelSpec
 from segflow.tiling import NODATA, Tile, TileGrid
 
@@ -154,7 +153,7 @@ class Mapped:
     tile_seconds: dict[int, float]
 
 
-def _predict_on_cpu(job: TileJob, indices: tuple[int, ...], engine: TorchEngine) -> Mapped:
+def _predict_on_cpu(job: TileJob, indices: tuple[int, ...], engine: Engine) -> Mapped:
     canvas = open_canvas(job.canvas)
     checksums: dict[int, Future[str]] = {}
     damaged: dict[int, str] = {}
@@ -201,7 +200,7 @@ def load_engine(  # the key of the cache, spelt out
     precision: str,
     threads: int | None,
     probabilities: bool,  # noqa: FBT001
-) -> TorchEngine:
+) -> Engine:
     """Give the engine for a model, loaded once per process.
 
     Raises
@@ -221,14 +220,14 @@ def _load_engine(
     precision: str,
     threads: int | None,
     probabilities: bool,  # noqa: FBT001
-) -> TorchEngine:
+) -> Engine:
     model_digest(model, expected=digest)
     tune_malloc()
     text, arrays = read_model_file(model)
     spec = ModelSpec.from_json(text)
     return open_engine(
-        restore_network(spec, arrays),
         spec,
+        arrays,
         device=device,
         precision=precision,
         threads=threads,
@@ -262,7 +261,7 @@ def _batches(reads: Iterator[_Read], size: int) -> Iterator[list[_Read]]:
         yield batch
 
 
-def _predict(engine: TorchEngine, batch: list[_Read]) -> Iterator[tuple[_Read, Prediction]]:
+def _predict(engine: Engine, batch: list[_Read]) -> Iterator[tuple[_Read, Prediction]]:
     """Give the prediction of every read, cropped to its core; empty cores skip the network."""
     full = [read for read in batch if not read.empty]
     if full:

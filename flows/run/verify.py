@@ -23,7 +23,7 @@ from segflow.io.scene.scenes import Scene, open_scene
 from segflow.io.storage.addresses import Address, Place, place_of
 from segflow.io.storage.files import sha256_file
 from segflow.io.storage.objects import fetch_object, sha256_object
-from segflow.segmentation.predict.engines import TorchEngine
+from segflow.segmentation.predict.engines import Engine
 from segflow.tiling import Span, Tile, TileGrid, Window
 
 SEAM_WINDOW = 256  # px; side of the windows that are predicted again
@@ -186,7 +186,7 @@ def _count_differences(item: ItemRecord, windows: list[Window]) -> int:
     return differing
 
 
-def _predict(engine: TorchEngine, scene: Scene, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
+def _predict(engine: Engine, scene: Scene, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
     pixels, valid = scene.read_window(tile.read)
     prediction = engine.predict(pixels[None], valid[None])
     core = tile.core_in_read.slices

@@ -22,7 +22,8 @@ from segflow.segmentation.predict.cuda_clock import DeviceClock
 from segflow.segmentation.predict.cuda_graphs import Graphs
 from segflow.segmentation.predict.cuda_layers import speed_up
 from segflow.segmentation.predict.cuda_memory import fitting_batch
-from segflow.segmentation.predict.engines import Prediction, TorchEngine
+from segflow.segmentation.predict.engines import Prediction
+from segflow.segmentation.predict.torch_engine import TorchEngine
 from segflow.segmentation.spec import ModelSpec
 from segflow.tiling import Window
 

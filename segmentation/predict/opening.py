@@ -1,28 +1,87 @@
-"""The engine for a device: one place that knows which there are."""
+"""The list of engines, and the one that serves a model on a device."""
 
-from torch import nn
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from segflow.segmentation.predict.cuda_engine import CudaEngine
 from segflow.segmentation.predict.devices import choose_device
-from segflow.segmentation.predict.engines import TorchEngine
+from segflow.segmentation.predict.engines import Engine
+from segflow.segmentation.predict.torch_engine import TorchEngine
+from segflow.segmentation.predict.weights import restore_network
 from segflow.segmentation.spec import ModelSpec
+
+Weights = Mapping[str, npt.NDArray[np.floating[Any]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineKind:
+    """An engine that there is.
+
+    Attributes
+    ----------
+    name
+        What it is called.
+    serves
+        Whether it runs a model on a device, given the model's spec and the type of the device: ``cpu`` or ``cuda``.
+    open
+        Opens it, given the spec and the weights of a model file, and `device`, `precision`, `threads` and
+        `probabilities` as for `open_engine`.
+    """
+
+    name: str
+    serves: Callable[[ModelSpec, str], bool]
+    open: Callable[..., Engine]
+
+
+def _open_cuda(spec: ModelSpec, weights: Weights, **options: Any) -> Engine:  # noqa: ANN401  # of `open_engine`
+    return CudaEngine(restore_network(spec, weights), spec, **options)
+
+
+def _open_torch(spec: ModelSpec, weights: Weights, **options: Any) -> Engine:  # noqa: ANN401  # of `open_engine`
+    return TorchEngine(restore_network(spec, weights), spec, **options)
+
+
+ENGINES = (  # the first that serves a model on a device is used
+    EngineKind(name="cuda", serves=lambda _spec, device: device == "cuda", open=_open_cuda),
+    EngineKind(name="torch", serves=lambda _spec, _device: True, open=_open_torch),
+)
 
 
 def open_engine(
-    network: nn.Module,
     spec: ModelSpec,
+    weights: Weights,
     *,
     device: str = "auto",
     precision: str = "auto",
     threads: int | None = None,
     probabilities: bool = False,
-) -> TorchEngine:
-    """Give the engine of a network on a device; parameters as for `TorchEngine`.
+) -> Engine:
+    """Give the engine of a model on a device.
+
+    Parameters
+    ----------
+    spec, weights
+        What the model file holds.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+    precision
+        ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+    threads
+        Threads of the CPU, for the whole process; None: as many as the engine takes by itself.
+    probabilities
+        Whether predictions hold the probability of every class.
 
     Raises
     ------
     SettingsError
         If the device is not there, or the precision is unknown or not for this device.
+    ModelError
+        If the weights do not fit the network that the spec names.
     """
-    kind = CudaEngine if choose_device(device).type == "cuda" else TorchEngine
-    return kind(network, spec, device=device, precision=precision, threads=threads, probabilities=probabilities)
+    kind = choose_device(device).type
+    engine = next(engine for engine in ENGINES if engine.serves(spec, kind))
+    return engine.open(spec, weights, device=device, precision=precision, threads=threads, probabilities=probabilities)

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from segflow.configs.recipe import Augmentation
+from segflow.segmentation.scaling import scale_pixels, scaling_of
 from segflow.segmentation.spec import BandSpec
 from segflow.tiling import NODATA
 
@@ -72,11 +73,13 @@ class ChipAugmentation(nn.Module):
     def __init__(self, bands: Sequence[BandSpec], augmentation: Augmentation) -> None:
         super().__init__()
         self.options = augmentation
-        std = torch.tensor([band.std for band in bands], dtype=torch.float32)
-        self.register_buffer("mean", torch.tensor([band.mean for band in bands], dtype=torch.float32)[:, None, None])
-        self.register_buffer("std", std[:, None, None])
+        self.mean: torch.Tensor
+        self.std: torch.Tensor
+        mean, std = scaling_of(bands)
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
         strengths = (augmentation.gain, augmentation.band_gain, augmentation.haze, augmentation.band_haze)
-        self.tint = RandomTint(std, augmentation) if any(strengths) else nn.Identity()
+        self.tint = RandomTint(std[:, 0, 0], augmentation) if any(strengths) else nn.Identity()
         self.warp = _warp(augmentation) if augmentation.rotate or augmentation.scale else None
 
     @torch.no_grad()
@@ -94,7 +97,7 @@ class ChipAugmentation(nn.Module):
         -------
         (n, bands, h, w) float32 normalised images, 0 where not valid, and (n, h, w) uint8 labels.
         """
-        images = self.tint(images).sub_(self.mean).div_(self.std).masked_fill_(~valid, 0)
+        images = scale_pixels(self.tint(images), self.mean, self.std, valid)
         if self.warp is not None:
             images, labels = warp_chips(self.warp, images, labels)
         if self.options.turn:

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from segflow.errors import TrainingError
+from segflow.segmentation.scaling import scale_pixels, scaling_of
 from segflow.segmentation.spec import BandSpec
 
 Floats = npt.NDArray[np.float32]
@@ -43,9 +45,10 @@ class Sample:
 
 def normalise(pixels: npt.NDArray[Any], valid: npt.NDArray[np.bool_], bands: Sequence[BandSpec]) -> Floats:
     """Give ``(pixel - mean) / std`` as (bands, height, width) float32, 0 where not valid."""
-    mean = np.array([band.mean for band in bands], np.float32)[:, None, None]
-    std = np.array([band.std for band in bands], np.float32)[:, None, None]
-    return np.where(valid, (pixels.astype(np.float32) - mean) / std, np.float32(0))
+    scaled: Floats = scale_pixels(
+        torch.from_numpy(pixels.astype(np.float32)), *scaling_of(bands), torch.from_numpy(valid)[None]
+    ).numpy()
+    return scaled
 
 
 def measure_bands(samples: Sequence[Sample], names: Sequence[str]) -> tuple[BandSpec, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from segflow.segmentation.predict.engines import TorchEngine
+from segflow.segmentation.predict.torch_engine import TorchEngine
 from segflow.segmentation.spec import ModelSpec
 from segflow.segmentation.training.chips import Sample
 

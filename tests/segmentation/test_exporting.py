@@ -21,7 +21,7 @@ from segflow.io.models.packages import read_model_file, write_model_file
 from segflow.io.storage.files import sha256_file
 from segflow.segmentation.exporting import Deployed, default_tile, export_network
 from segflow.segmentation.networks.registry import build_network
-from segflow.segmentation.predict.engines import TorchEngine
+from segflow.segmentation.predict.torch_engine import TorchEngine
 from segflow.segmentation.predict.weights import pack_weights, restore_network
 from segflow.segmentation.spec import ModelSpec
 from tests.scenes import write_pixelwise_model

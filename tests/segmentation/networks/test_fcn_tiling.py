@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from segflow.segmentation.networks.registry import ARCHITECTURES, build_network
-from segflow.segmentation.predict.engines import TorchEngine
+from segflow.segmentation.predict.torch_engine import TorchEngine
 from segflow.segmentation.probe import _slim, guarantee_for, probe_network
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
 from segflow.tiling import TileGrid

@@ -9,7 +9,7 @@ from torch import nn
 
 from segflow.errors import SettingsError
 from segflow.segmentation.networks.unet import UNet
-from segflow.segmentation.predict.engines import TorchEngine, choose_precision, fuse
+from segflow.segmentation.predict.torch_engine import TorchEngine, choose_precision, fuse
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
 from segflow.tiling import Span, TileGrid, Window
 

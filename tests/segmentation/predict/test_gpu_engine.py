@@ -13,7 +13,7 @@ from segflow.io.models.packages import read_model_file
 from segflow.segmentation.networks.unet import UNet
 from segflow.segmentation.predict.batches import predict_fitting
 from segflow.segmentation.predict.cuda_engine import CudaEngine
-from segflow.segmentation.predict.engines import TorchEngine
+from segflow.segmentation.predict.torch_engine import TorchEngine
 from segflow.segmentation.predict.weights import restore_network
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
 from segflow.tiling import Span, Window
@@ -117,7 +117,7 @@ def test_graphs_change_no_bit(name: str, precision: str) -> None:
 UNRECORDABLE = """
 import torch
 from segflow.segmentation.predict.cuda_engine import CudaEngine
-from tests.test_gpu_engine import draw, load
+from tests.segmentation.predict.test_gpu_engine import draw, load
 
 class Asking(torch.nn.Module):
     def __init__(self, network):

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from segflow.segmentation.networks.unet import UNet
 from segflow.segmentation.predict.cuda_layers import HalfConvolution, speed_up
-from segflow.segmentation.predict.engines import fuse
+from segflow.segmentation.predict.torch_engine import fuse
 
 
 @pytest.fixture(autouse=True)

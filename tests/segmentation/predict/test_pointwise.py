@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from segflow.segmentation.networks.registry import build_network
-from segflow.segmentation.predict.engines import fuse
 from segflow.segmentation.predict.pointwise import Pointwise, replace_pointwise
+from segflow.segmentation.predict.torch_engine import fuse
 
 THREADS = (1, 2, 3, 4)
 

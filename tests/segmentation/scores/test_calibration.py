@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from torch import nn
 
 from segflow.errors import ModelError, TrainingError
-from segflow.segmentation.predict.engines import TorchEngine
+from segflow.segmentation.predict.torch_engine import TorchEngine
 from segflow.segmentation.scores.calibration import Calibration, fit_temperature, reliability
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
 
