@@ -19,8 +19,8 @@ import rasterio
 from mosaic_scene import default_data, parser, scratch
 
 from segflow.configs.run import RunSettings
+from segflow.flows.inference.tiles import _load_engine
 from segflow.flows.many.batch import segment_batch
-from segflow.flows.run.tiles import _load_engine
 
 SIDE = 512  # px
 

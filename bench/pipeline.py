@@ -18,10 +18,10 @@ from typing import Any
 from mosaic_scene import mosaic_scene, parser, scratch
 
 from segflow.configs.run import RunSettings
+from segflow.flows.inference.infer import infer
+from segflow.flows.inference.store import open_work
+from segflow.flows.planning.plan import plan_run
 from segflow.flows.progress import Silence
-from segflow.flows.run.infer import infer
-from segflow.flows.run.plan import plan_run
-from segflow.flows.run.store import open_work
 
 MEGA = 1e6
 

@@ -30,11 +30,11 @@ from mosaic_scene import mosaic_scene, parser, scratch
 
 from segflow.configs.run import RunSettings
 from segflow.flows.cluster.opening import open_cluster
+from segflow.flows.inference.infer import map_tiles
+from segflow.flows.inference.store import open_work
+from segflow.flows.inference.tiles import TileJob, TilesDone, load_engine, predict_tiles
+from segflow.flows.planning.plan import plan_run
 from segflow.flows.progress import Silence
-from segflow.flows.run.infer import map_tiles
-from segflow.flows.run.plan import plan_run
-from segflow.flows.run.store import open_work
-from segflow.flows.run.tiles import TileJob, TilesDone, load_engine, predict_tiles
 from segflow.io.work.journal import Journal
 
 HERE = Path(__file__).parent

@@ -12,7 +12,7 @@ import dask
 
 from segflow.flows.cluster.in_flight import worker_name
 from segflow.flows.cluster.opening import LOOPBACK, PortlessScheduler, PortlessWorker, dask_settings
-from segflow.flows.run.tiles import TileJob, TilesDone
+from segflow.flows.inference.tiles import TileJob, TilesDone
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,20 @@ def pytest_xdist_auto_num_workers() -> int:
     return max(1, min(processors, psutil.virtual_memory().available // (3 * 2**30), 8))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests of a GPU where there is none."""
+    wanting = [item for item in items if item.get_closest_marker("gpu")]
+    if wanting and not _has_gpu():
+        for item in wanting:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device is there: run make test-gpu on a machine with one"))
+
+
+def _has_gpu() -> bool:
+    import torch  # other tests do without it
+
+    return torch.cuda.is_available()
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     """Folder that holds pyproject.toml."""

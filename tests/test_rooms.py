@@ -59,6 +59,8 @@ ROOMS = {
         "flows.vectorize",
         "flows.cluster",
         "flows.models",
+        "flows.planning",
+        "flows.inference",
         "flows.run",
         "flows.train",
         "flows.evaluate",

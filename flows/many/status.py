@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from segflow.configs.run import RunSettings
 from segflow.errors import OutputError
+from segflow.flows.planning.paths import work_folder
 from segflow.flows.products.entries import ITEM
 from segflow.flows.run.item import ItemRecord, read_item
-from segflow.flows.run.paths import work_folder
 from segflow.io.storage.addresses import Address, Place, place_of
 from segflow.io.storage.folders import list_folders, list_names
 from segflow.io.work.journal import count_done

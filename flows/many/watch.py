@@ -16,8 +16,8 @@ from segflow.errors import OutputBusyError, SceneError, SegflowError
 from segflow.flows.access import run_access
 from segflow.flows.many.batch import SceneOutcome, segment_batch
 from segflow.flows.models.lookup import find_model
+from segflow.flows.planning.paths import work_folder
 from segflow.flows.progress import Progress, Silence
-from segflow.flows.run.paths import work_folder
 from segflow.flows.run.scene_lists import SceneEntry
 from segflow.io.inputs.watched_files import list_scenes, stamp_of, why_wait
 from segflow.io.scene.identity import scene_identity

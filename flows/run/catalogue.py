@@ -10,11 +10,11 @@ from segflow import __version__
 from segflow.configs.fields import values_that_change
 from segflow.configs.setting import PRODUCTS
 from segflow.flows.models.lookup import shipped_models
+from segflow.flows.planning.plan import FORMAT, RunPlan
 from segflow.flows.products.entries import ITEM, vector_classes
 from segflow.flows.products.pixels import model_legend
 from segflow.flows.products.product import FromRaster
 from segflow.flows.run.item import RECORD, ItemRecord
-from segflow.flows.run.plan import FORMAT, RunPlan
 from segflow.flows.run.publish import withdraw
 from segflow.flows.run.rasters import RastersDone
 from segflow.flows.run.report import write_scene_report

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from segflow.flows.run.plan import RunPlan
+from segflow.flows.planning.plan import RunPlan
 from segflow.io.storage.files import check_writable
 from segflow.io.work.leases import Lease, output_lease
 from segflow.io.work.locks import output_lock

@@ -8,8 +8,8 @@ import numpy as np
 import psutil
 
 from segflow.configs.run import RunSettings
-from segflow.flows.run.plan import RunPlan, forward_memory, plan_run
-from segflow.flows.run.tiles import load_engine
+from segflow.flows.inference.tiles import load_engine
+from segflow.flows.planning.plan import RunPlan, forward_memory, plan_run
 from segflow.io.inputs.kinds import ScenePath
 
 PROBE = 512  # px; side of the tile that the speed is measured on

@@ -11,12 +11,12 @@ import numpy as np
 
 from segflow import __version__
 from segflow.errors import DamagedError
+from segflow.flows.inference.store import Work
+from segflow.flows.planning.plan import RunPlan
 from segflow.flows.products.pixels import model_legend
 from segflow.flows.products.product import FromCanvas, Product
 from segflow.flows.progress import Progress, stage
-from segflow.flows.run.plan import RunPlan
 from segflow.flows.run.publish import restore
-from segflow.flows.run.store import Work
 from segflow.io.raster.cogs import RasterStyle, write_cog
 from segflow.io.storage.addresses import Address
 from segflow.io.storage.files import sha256_file, write_text

@@ -6,9 +6,9 @@ It holds no timings and no date of its own, so that equal runs give equal bytes.
 from pathlib import Path
 
 from segflow import __version__
+from segflow.flows.planning.plan import RunPlan
 from segflow.flows.products.entries import CLASSES, REPORT
 from segflow.flows.products.places import SceneProducts
-from segflow.flows.run.plan import RunPlan
 from segflow.flows.run.rasters import RastersDone
 from segflow.flows.run.vectors import MapContents
 from segflow.io.pages.map import ClassShare, ReportContent, ReportFile, ReportSection, area_text, write_report

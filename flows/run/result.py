@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from segflow.flows.run.infer import InferenceTimes
-from segflow.flows.run.plan import RunPlan
+from segflow.flows.inference.infer import InferenceTimes
+from segflow.flows.planning.plan import RunPlan
 from segflow.io.storage.addresses import Address, Place
 
 

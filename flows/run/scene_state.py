@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from segflow.configs.run import RunSettings
 from segflow.errors import OutputBusyError
-from segflow.flows.run.paths import work_folder
-from segflow.flows.run.plan import RunPlan
+from segflow.flows.planning.paths import work_folder
+from segflow.flows.planning.plan import RunPlan
 from segflow.io.work.scene_states import SceneState, clear_state, write_state
 
 

@@ -10,19 +10,19 @@ from distributed import Client
 
 from segflow.configs.run import RunSettings
 from segflow.errors import OutputExistsError
+from segflow.flows.inference.infer import InferenceTimes, infer
+from segflow.flows.inference.store import clear_canvas, open_work
+from segflow.flows.planning.plan import RunPlan, plan_run
 from segflow.flows.progress import Progress, Silence, Stopwatch
 from segflow.flows.run.catalogue import remove_stale, settings_digest, write_catalogue
-from segflow.flows.run.infer import InferenceTimes, infer
 from segflow.flows.run.item import read_item
 from segflow.flows.run.output_hold import OutputHold, hold_output
-from segflow.flows.run.plan import RunPlan, plan_run
 from segflow.flows.run.publish import publish
 from segflow.flows.run.rasters import RastersDone, find_rasters, write_rasters
 from segflow.flows.run.report import list_moves
 from segflow.flows.run.result import RunResult
 from segflow.flows.run.scene_lists import describe_path, guess_name
 from segflow.flows.run.scene_state import StateKeeper, keep_state
-from segflow.flows.run.store import clear_canvas, open_work
 from segflow.flows.run.vectors import write_vectors
 from segflow.io.inputs.kinds import ScenePath
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from segflow.configs.run import RunSettings
+from segflow.flows.planning.plan import RunPlan
 from segflow.flows.products.entries import CLASSES, CONFIDENCE, vector_classes
 from segflow.flows.products.product import FromObjects
 from segflow.flows.progress import Progress, stage
-from segflow.flows.run.plan import RunPlan
 from segflow.flows.vectorize.class_layers import ClassLayer, Origin
 from segflow.flows.vectorize.polygon_layers import write_polygons
 from segflow.flows.vectorize.pool import cores, open_pool

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from segflow.errors import OutputError
+from segflow.flows.inference.tiles import load_engine
 from segflow.flows.models.lookup import find_model
 from segflow.flows.products.entries import CLASSES, CONFIDENCE
 from segflow.flows.products.places import SceneProducts
 from segflow.flows.run.item import ItemRecord, find_item
-from segflow.flows.run.tiles import load_engine
 from segflow.io.inputs.band_files import BandChoice
 from segflow.io.inputs.kinds import describe_input
 from segflow.io.raster.maps import open_map

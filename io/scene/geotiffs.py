@@ -39,8 +39,10 @@ class PixelSource(Protocol):
 
 
 @contextmanager
-def open_dataset(path: str | os.PathLike[str], access: Access) -> Iterator[tuple[Any, SceneInfo]]:
-    """Open a dataset after its source and its header were checked, and describe it.
+def open_dataset(
+    path: str | os.PathLike[str], access: Access, *, known: SceneInfo | None = None
+) -> Iterator[tuple[Any, SceneInfo]]:
+    """Open a dataset after its source and its header were checked, and describe it unless it is `known`.
 
     Raises
     ------
@@ -59,7 +61,7 @@ def open_dataset(path: str | os.PathLike[str], access: Access) -> Iterator[tuple
         try:
             with scene_errors(source, "reading the header", advice):
                 _check_limits(dataset, source, access.limits)
-                info = describe_dataset(dataset, source)
+                info = known or describe_dataset(dataset, source)
             yield dataset, info
         finally:
             dataset.close()
@@ -67,16 +69,16 @@ def open_dataset(path: str | os.PathLike[str], access: Access) -> Iterator[tuple
 
 @contextmanager
 def open_pixels(
-    path: str | os.PathLike[str], band_numbers: tuple[int, ...], access: Access
+    path: str | os.PathLike[str], band_numbers: tuple[int, ...], access: Access, *, known: SceneInfo | None = None
 ) -> Iterator["GeoTiffPixels"]:
-    """Open the pixels of a GeoTIFF in this thread.
+    """Open the pixels of a GeoTIFF in this thread; `known` is what it said when it was described.
 
     Raises
     ------
     SceneError
         If the file cannot be opened; `SceneMismatchError` if it has no such band.
     """
-    with open_dataset(path, access) as (dataset, info):
+    with open_dataset(path, access, known=known) as (dataset, info):
         check_bands(info, band_numbers)
         yield GeoTiffPixels(dataset, info, band_numbers)
 

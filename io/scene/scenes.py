@@ -84,9 +84,9 @@ def open_scene(
             source = held.enter_context(open_stacks(scene, band_numbers, access))
             info = scene
         else:
-            path = scene.path if isinstance(scene, SceneInfo) else scene
-            source = held.enter_context(open_pixels(path, band_numbers, access))
-            info = scene if isinstance(scene, SceneInfo) else source.info
+            path, known = (scene.path, scene) if isinstance(scene, SceneInfo) else (scene, None)
+            source = held.enter_context(open_pixels(path, band_numbers, access, known=known))
+            info = source.info
         if info.native is not None:
             source = ResampledPixels(source, info.native, info.grid, len(band_numbers), info.dtype)
         yield Scene(source, info, band_numbers)

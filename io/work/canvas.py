@@ -123,13 +123,23 @@ class Canvas:
             layers["probabilities"] = probabilities
         for name, expected in self.layout.shapes.items():
             _check_layer(name, layers.get(name), (*expected[:-2], *core.shape))
+        for name in self.layout.shapes:
+            self._put(name, core, layers[name])
+        return core_checksum(labels, confidence, probabilities)
+
+    def write_layer(self, core: Window, name: Layer, pixels: Bytes) -> str:
+        """Write one layer of a core and give its part of the core's checksum; otherwise as `write_core`."""
+        self.layout.check_core(core)
+        _check_layer(name, pixels, (*self.layout.shapes[name][:-2], *core.shape))
+        self._put(name, core, pixels)
+        return f"{crc32(pixels):08x}"
+
+    def _put(self, name: str, core: Window, pixels: Bytes) -> None:
         try:
-            for name in self.layout.shapes:
-                self._arrays[name][(..., *core.slices)] = layers[name]
+            self._arrays[name][(..., *core.slices)] = pixels
         except _failures(self.path) as error:
             msg = f"{self.path}: writing {_place(core)} failed ({error}): check the free space and the permissions"
             raise OutputError(msg) from error
-        return core_checksum(labels, confidence, probabilities)
 
     def read(self, name: Layer, window: Window) -> Bytes:
         """Give one layer in `window`: uint8, `NOT_WRITTEN` where no core was written.
@@ -223,7 +233,11 @@ def open_canvas(path: Place) -> Canvas:
     try:
         group = zarr.open_group(zarr_store(path), mode="r+", zarr_format=3, use_consolidated=False)
         layout = CanvasLayout(**group.attrs[_ATTRIBUTE])  # type: ignore[arg-type]
-        arrays: dict[str, Any] = {name: group[name] for name in layout.shapes}
+        # Zarr does not keep this; without it it compares each chunk with the fill value, for longer than it packs it.
+        arrays: dict[str, Any] = {
+            name: group[name].with_config({"write_empty_chunks": True})  # type: ignore[union-attr]
+            for name in layout.shapes
+        }
         found = {name: array.shape for name, array in arrays.items()}
     except _failures(path) as error:
         if isinstance(error, SegflowError):  # the store's client is missing

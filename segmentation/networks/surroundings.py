@@ -59,13 +59,17 @@ class Surroundings(nn.Module):
         """Give the four in the precision of the input, at least float32."""
         with torch.autocast(x.device.type, enabled=False):
             x = x.float() if x.dtype in {torch.bfloat16, torch.float16} else x
-            valid = (x != 0).any(1, keepdim=True).to(x.dtype)  # (n, 1, h, w)
-            mean, deviation = self._moments(x, valid)  # (n, c, h / 32, w / 32)
-            darkest = self._darkest(x, valid, mean)  # (n, c, h / 32, w / 32)
-            colour = x - x.mean(1, keepdim=True)  # (n, c, h, w); 0 for a single band
-            above = (x - spread_blocks(darkest)) * valid  # (n, c, h, w)
-            deviations = (x - spread_blocks(mean)) / spread_blocks(deviation + _CALM) * valid  # (n, c, h, w)
-            return torch.asinh(torch.cat((x, colour, above, deviations), dim=1))  # (n, 4 c, h, w)
+            return torch.asinh(torch.cat(self.views(x), dim=1))  # (n, 4 c, h, w)
+
+    def views(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Give the four before asinh, each (n, c, h, w)."""
+        valid = (x != 0).any(1, keepdim=True).to(x.dtype)  # (n, 1, h, w)
+        mean, deviation = self._moments(x, valid)  # (n, c, h / 32, w / 32)
+        darkest = self._darkest(x, valid, mean)  # (n, c, h / 32, w / 32)
+        colour = x - x.mean(1, keepdim=True)  # (n, c, h, w); 0 for a single band
+        above = (x - spread_blocks(darkest)) * valid  # (n, c, h, w)
+        deviations = (x - spread_blocks(mean)) / spread_blocks(deviation + _CALM) * valid  # (n, c, h, w)
+        return x, colour, above, deviations
 
     def _moments(self, x: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Give mean and standard deviation of the valid pixels in the window around each block."""

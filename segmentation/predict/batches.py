@@ -1,6 +1,7 @@
 """Batches that fit: out of memory halves the batch and never changes the answer."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,8 @@ import torch
 
 from segflow.errors import TileError
 from segflow.segmentation.predict.engines import Engine, Prediction
+
+Part = TypeVar("Part")
 
 _CPU_WORDS = ("can't allocate memory", "not enough memory", "out of memory")  # of torch's plain RuntimeErrors
 
@@ -29,12 +32,37 @@ def predict_fitting(engine: Engine, pixels: npt.NDArray[Any], valid: npt.NDArray
     TileError
         If even one tile does not fit.
     """
-    parts: list[Prediction] = []
-    done, size = 0, len(pixels)
-    while done < len(pixels):
-        part = slice(done, done + size)
+    parts = fitting_parts(
+        engine, len(pixels), lambda part: engine.predict(pixels[part], valid[part]), pixels.shape[-2:]
+    )
+    return parts[0] if len(parts) == 1 else _joined(parts)
+
+
+def fitting_parts(engine: Engine, count: int, call: Callable[[slice], Part], shape: tuple[int, ...]) -> list[Part]:
+    """Call for `count` tiles in as many parts as fit into memory, and give what the calls gave.
+
+    Parameters
+    ----------
+    engine
+        Its `preferred_batch` is halved where a part does not fit.
+    count
+        Number of tiles.
+    call
+        Called with the part of the batch that is next.
+    shape
+        (height, width) of a read, for the message [px].
+
+    Raises
+    ------
+    TileError
+        If even one tile does not fit.
+    """
+    parts: list[Part] = []
+    done, size = 0, count
+    while done < count:
+        part = slice(done, min(done + size, count))
         try:
-            parts.append(engine.predict(pixels[part], valid[part]))
+            parts.append(call(part))
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -42,15 +70,14 @@ def predict_fitting(engine: Engine, pixels: npt.NDArray[Any], valid: npt.NDArray
         else:
             done += size
             continue
-        tiles = len(pixels[part])
+        tiles = part.stop - part.start
         if tiles == 1:
-            shape = " × ".join(map(str, pixels.shape[-2:]))
-            msg = f"one read of {shape} px does not fit into memory: choose a smaller --tile"
+            msg = f"one read of {' × '.join(map(str, shape))} px does not fit into memory: choose a smaller --tile"
             raise TileError(msg) from reason
         size = tiles // 2
         engine.preferred_batch = size
         _release(reason)
-    return parts[0] if len(parts) == 1 else _joined(parts)
+    return parts
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

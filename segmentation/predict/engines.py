@@ -108,8 +108,6 @@ class TorchEngine:
         Number of classes.
     preferred_batch
         Tiles per call that keep the device busy.
-    seconds
-        Time spent inside the network so far [s].
 
     Raises
     ------
@@ -135,7 +133,7 @@ class TorchEngine:
         self.probabilities = probabilities
         self._temperature = spec.temperature
         self.preferred_batch = _CUDA_BATCH if self.device.type == "cuda" else 1
-        self.seconds = 0.0
+        self._seconds = 0.0
         fused = fuse(network)
         if self.device.type == "cpu":
             fused = replace_pointwise(fused)
@@ -143,23 +141,31 @@ class TorchEngine:
         self._mean = _column([band.mean for band in spec.bands], self.device)
         self._std = _column([band.std for band in spec.bands], self.device)
 
+    @property
+    def seconds(self) -> float:
+        """Time spent inside the network so far [s]."""
+        return self._seconds
+
     def predict(self, pixels: npt.NDArray[Any], valid: npt.NDArray[np.bool_]) -> Prediction:
         """Map a batch of tiles; see `Engine.predict`."""
         with torch.inference_mode():
             inside = self._upload(valid)
-            inputs = self._normalise(self._upload(pixels), inside)
-            logits = self._forward(inputs)
-            labels = logits.argmax(1).to(torch.uint8)
-            shares = self._soften(logits).softmax(1)
-            layers = [labels, _scaled(shares.amax(1), _CONFIDENCE_SCALE)]
-            if self.probabilities:
-                layers.extend(_scaled(shares, _PROBABILITY_SCALE).unbind(1))
-            blank = [layer.masked_fill_(~inside, NODATA).cpu().numpy() for layer in layers]
+            blank = [layer.cpu().numpy() for layer in self._map(self._upload(pixels), inside)]
         return Prediction(
             labels=blank[0],
             confidence=blank[1],
             probabilities=np.stack(blank[2:], axis=1) if self.probabilities else None,
         )
+
+    def _map(self, pixels: torch.Tensor, inside: torch.Tensor) -> list[torch.Tensor]:
+        """Give labels, confidence and, if asked for, each class's probability: (n, h, w) uint8, 255 where not valid."""
+        logits = self._forward(self._normalise(pixels, inside))
+        labels = logits.argmax(1).to(torch.uint8)
+        shares = self._soften(logits).softmax(1)
+        layers = [labels, _scaled(shares.amax(1), _CONFIDENCE_SCALE)]
+        if self.probabilities:
+            layers.extend(_scaled(shares, _PROBABILITY_SCALE).unbind(1))
+        return [layer.masked_fill_(~inside, NODATA) for layer in layers]
 
     def _upload(self, array: npt.NDArray[Any]) -> torch.Tensor:
         """Bring an array to the device in its own dtype: a quarter of the bytes for uint8 scenes."""
@@ -179,7 +185,7 @@ class TorchEngine:
         with self._autocast():
             logits = self._network(inputs)
         self._wait()
-        self.seconds += time.perf_counter() - started
+        self._seconds += time.perf_counter() - started
         return logits.float()  # type: ignore[no-any-return]  # a module's call is untyped
 
     def _soften(self, logits: torch.Tensor) -> torch.Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from segflow.flows.run import tiles
+from segflow.flows.inference import tiles
 
 DEADLY = 251  # of every pixel of a core's first row
 

@@ -17,7 +17,7 @@ from segflow.errors import ClusterError
 from segflow.flows.cluster.in_flight import IN_FLIGHT, count_slots, worker_name
 from segflow.flows.cluster.isolation import IsolationLock
 from segflow.flows.cluster.opening import open_cluster
-from segflow.flows.run.task_sizes import FEWEST, LEAST_SECONDS, MOST, ROUNDS, TASK_SECONDS, TileTasks
+from segflow.flows.inference.task_sizes import FEWEST, LEAST_SECONDS, MOST, ROUNDS, TASK_SECONDS, TileTasks
 from tests.flows.cluster.services import results_of
 
 Numbers = tuple[int, ...]

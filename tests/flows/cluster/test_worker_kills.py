@@ -25,13 +25,13 @@ import rasterio
 from segflow.configs.run import RunSettings
 from segflow.flows.cluster.in_flight import IN_FLIGHT
 from segflow.flows.cluster.opening import open_cluster
+from segflow.flows.inference.infer import map_tiles
+from segflow.flows.inference.store import open_work
+from segflow.flows.inference.task_sizes import FEWEST
+from segflow.flows.inference.tiles import TileJob, TilesDone, predict_tiles
+from segflow.flows.planning.plan import plan_run
 from segflow.flows.progress import Silence
-from segflow.flows.run.infer import map_tiles
-from segflow.flows.run.plan import plan_run
 from segflow.flows.run.segment import segment_scene
-from segflow.flows.run.store import open_work
-from segflow.flows.run.task_sizes import FEWEST
-from segflow.flows.run.tiles import TileJob, TilesDone, predict_tiles
 from tests.flows.cluster.deadly_pixels import DEADLY
 from tests.scenes import noise_scene, write_pixelwise_model, write_scene
 

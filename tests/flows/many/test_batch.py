@@ -18,12 +18,12 @@ from segflow.cli.app import app
 from segflow.configs.run import RunSettings
 from segflow.errors import ClusterError, SceneError, SettingsError
 from segflow.flows.cluster.opening import open_cluster
+from segflow.flows.inference.tiles import _load_engine
 from segflow.flows.many.batch import segment_batch
 from segflow.flows.many.status import read_status
 from segflow.flows.progress import Silence
 from segflow.flows.run.scene_lists import gather_scenes
 from segflow.flows.run.segment import segment_scene
-from segflow.flows.run.tiles import _load_engine
 from tests.scenes import noise_scene, write_pixelwise_model
 
 SHAPE = (300, 280)

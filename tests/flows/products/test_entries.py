@@ -13,6 +13,8 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
 from segflow.configs.run import RunSettings
+from segflow.flows.inference.store import open_work
+from segflow.flows.planning.plan import RunPlan, plan_run
 from segflow.flows.products.entries import CLASSES, CONFIDENCE, ITEM, PRODUCTS, REPORT, VECTORS, wanted_products
 from segflow.flows.products.pixels import PixelMeaning
 from segflow.flows.products.places import SceneProducts
@@ -20,10 +22,8 @@ from segflow.flows.products.product import FromCanvas, FromObjects, FromRaster, 
 from segflow.flows.progress import Silence
 from segflow.flows.run.item import read_item
 from segflow.flows.run.output_hold import hold_output
-from segflow.flows.run.plan import RunPlan, plan_run
 from segflow.flows.run.scene_state import keep_state
 from segflow.flows.run.segment import make_products
-from segflow.flows.run.store import open_work
 from segflow.flows.run.verify import verify_products
 from segflow.io.raster.sidecars import LegendEntry
 from tests.scenes import noise_scene, write_pixelwise_model

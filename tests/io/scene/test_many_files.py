@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from segflow.cli.app import app
 from segflow.configs.run import RunSettings
 from segflow.errors import SceneError, SceneMismatchError, SettingsError
-from segflow.flows.run.plan import plan_run
+from segflow.flows.planning.plan import plan_run
 from segflow.flows.run.segment import segment_scene
 from segflow.flows.run.verify import verify_products
 from segflow.io.inputs.band_files import BandChoice

@@ -14,7 +14,7 @@ import rasterio.shutil
 
 from segflow.configs.run import RunSettings
 from segflow.errors import SceneError, TileError
-from segflow.flows.run.plan import plan_run
+from segflow.flows.planning.plan import plan_run
 from segflow.flows.run.segment import segment_scene
 from segflow.flows.run.verify import verify_products
 from segflow.io.inputs.band_files import BandChoice

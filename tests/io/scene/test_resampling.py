@@ -14,7 +14,7 @@ from rasterio.enums import Resampling
 
 from segflow.configs.run import RunSettings
 from segflow.errors import SceneMismatchError
-from segflow.flows.run.plan import plan_run
+from segflow.flows.planning.plan import plan_run
 from segflow.flows.run.segment import segment_scene
 from segflow.flows.run.verify import verify_products
 from segflow.io.scene.ground import gsd

@@ -7,7 +7,7 @@ import pytest
 
 from segflow.configs.run import RunSettings
 from segflow.errors import SettingsError
-from segflow.flows.run.paths import canvas_place, place_products, work_folder
+from segflow.flows.planning.paths import canvas_place, place_products, work_folder
 from segflow.io.storage.addresses import Address, place_of
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from segflow.configs.run import RunSettings
 from segflow.errors import DamagedError, OutputBusyError, OutputError, OutputExistsError, SceneError
-from segflow.flows.run.paths import work_folder
-from segflow.flows.run.plan import plan_run
+from segflow.flows.planning.paths import work_folder
+from segflow.flows.planning.plan import plan_run
 from segflow.flows.run.result import RunResult
 from segflow.flows.run.segment import segment_scene
 from segflow.flows.run.verify import verify_products

@@ -21,12 +21,12 @@ from segflow.flows.access import raster_access, run_access, training_access
 from segflow.flows.cluster.opening import open_cluster
 from segflow.flows.evaluate.evaluation import run_evaluation, run_sample
 from segflow.flows.evaluate.reference import EvaluateSettings
+from segflow.flows.inference.infer import tile_job
+from segflow.flows.inference.store import open_work
+from segflow.flows.inference.tiles import predict_tiles
+from segflow.flows.planning.plan import plan_run
 from segflow.flows.progress import Silence
-from segflow.flows.run.infer import tile_job
-from segflow.flows.run.plan import plan_run
 from segflow.flows.run.segment import segment_scene
-from segflow.flows.run.store import open_work
-from segflow.flows.run.tiles import predict_tiles
 from segflow.flows.run.verify import verify_products
 from segflow.flows.train.label_survey import survey_labels
 from segflow.flows.vectorize.vectorize import vectorize

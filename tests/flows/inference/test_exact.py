@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from segflow.configs.run import RunSettings
+from segflow.flows.inference.infer import tile_job
+from segflow.flows.inference.store import open_work
+from segflow.flows.inference.tiles import load_engine, predict_tiles
 from segflow.flows.models.lookup import find_model
-from segflow.flows.run.infer import tile_job
-from segflow.flows.run.plan import plan_run
+from segflow.flows.planning.plan import plan_run
 from segflow.flows.run.segment import segment_scene
-from segflow.flows.run.store import open_work
-from segflow.flows.run.tiles import load_engine, predict_tiles
 from segflow.io.raster.maps import open_map
 from segflow.io.scene.scenes import open_scene
 from segflow.tiling import TileGrid, Window

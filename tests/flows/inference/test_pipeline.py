@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segflow.flows.run.pipeline import prefetch, writer
+from segflow.flows.inference.pipeline import prefetch, writer
 
 
 @given(items=st.lists(st.integers(), max_size=30), depth=st.integers(1, 4))

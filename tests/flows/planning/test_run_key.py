@@ -11,8 +11,8 @@ from segflow.configs.fields import SettingField, names_that_change, settings_of
 from segflow.configs.run import RunSettings
 from segflow.configs.setting import NOTHING, PIXELS, PRODUCTS
 from segflow.flows.models.lookup import find_model
+from segflow.flows.planning.plan import RunPlan, plan_run
 from segflow.flows.run.catalogue import settings_digest
-from segflow.flows.run.plan import RunPlan, plan_run
 from tests.scenes import write_pixelwise_model, write_scene
 
 SIDE = 8  # m; a model of 10 m takes it as it is, and resamples it where it is told to

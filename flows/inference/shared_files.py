@@ -3,7 +3,7 @@
 from distributed import Client
 
 from segflow.flows.cluster.worker_checks import check_model, check_readable, check_shared
-from segflow.flows.run.store import Work
+from segflow.flows.inference.store import Work
 
 
 def check_run(client: Client, work: Work) -> None:

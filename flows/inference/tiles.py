@@ -12,15 +12,17 @@ import numpy as np
 
 from segflow.errors import SceneError, TileError
 from segflow.flows.cluster.in_flight import worker_name
-from segflow.flows.run.pipeline import prefetch, writer
+from segflow.flows.inference.pipeline import prefetch, writer
 from segflow.io.models.packages import model_digest, read_model_file
 from segflow.io.scene.access import Access
 from segflow.io.scene.scenes import SceneInfo, open_scene
 from segflow.io.storage.addresses import Place
 from segflow.io.work.canvas import Canvas, open_canvas
 from segflow.segmentation.predict.batches import predict_fitting
+from segflow.segmentation.predict.cuda_engine import CudaEngine
 from segflow.segmentation.predict.engines import Prediction, TorchEngine
 from segflow.segmentation.predict.memory import tune_malloc
+from segflow.segmentation.predict.opening import open_engine
 from segflow.segmentation.predict.weights import restore_network
 from segflow.segmentation.spec import ModelSpec
 from segflow.tiling import NODATA, Tile, TileGrid
@@ -114,8 +116,8 @@ class _Read:
 def predict_tiles(job: TileJob, indices: tuple[int, ...]) -> TilesDone:
     """Map some tiles of a scene onto the canvas.
 
-    A reader thread stays `AHEAD` tiles in front of the network and a writer thread behind it,
-    so that the network does not wait for files.
+    On a CPU a reader thread stays `AHEAD` tiles in front of the network and a writer thread behind it,
+    so that the network does not wait for files; a GPU gets several of both, see `segflow.flows.inference.gpu_tiles`.
 
     Raises
     ------
@@ -126,27 +128,50 @@ def predict_tiles(job: TileJob, indices: tuple[int, ...]) -> TilesDone:
     """
     started = time.perf_counter()
     engine = load_engine(job.model, job.model_digest, job.device, job.precision, job.threads, job.probabilities)
-    canvas = open_canvas(job.canvas)
     network_before = engine.seconds
+    if isinstance(engine, CudaEngine):
+        from segflow.flows.inference.gpu_tiles import predict_on_gpu  # noqa: PLC0415  # it builds upon this module
+
+        mapped = predict_on_gpu(job, indices, engine)
+    else:
+        mapped = _predict_on_cpu(job, indices, engine)
+    return TilesDone(
+        checksums=mapped.checksums,
+        damaged=mapped.damaged,
+        tile_seconds=mapped.tile_seconds,
+        network_seconds=engine.seconds - network_before,
+        seconds=time.perf_counter() - started,
+        worker=worker_name(),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapped:
+    """Tiles that are on the canvas; attributes as in `TilesDone`."""
+
+    checksums: dict[int, str]
+    damaged: dict[int, str]
+    tile_seconds: dict[int, float]
+
+
+def _predict_on_cpu(job: TileJob, indices: tuple[int, ...], engine: TorchEngine) -> Mapped:
+    canvas = open_canvas(job.canvas)
     checksums: dict[int, Future[str]] = {}
     damaged: dict[int, str] = {}
     tile_seconds: dict[int, float] = {}
-    before = started
+    before = time.perf_counter()
     with writer(AHEAD) as writing:
         for batch in _batches(prefetch(_read_tiles(job, indices), AHEAD), job.batch or engine.preferred_batch):
             for read, prediction in _predict(engine, batch):
-                checksums[read.tile.index] = writing.submit(_write, canvas, read.tile, prediction)
+                checksums[read.tile.index] = writing.submit(write_tile, canvas, read.tile, prediction)
                 if read.problem:
                     damaged[read.tile.index] = read.problem
                 now = time.perf_counter()
                 tile_seconds[read.tile.index], before = now - before, now
-    return TilesDone(
+    return Mapped(
         checksums={index: written.result() for index, written in checksums.items()},
         damaged=damaged,
         tile_seconds=tile_seconds,
-        network_seconds=engine.seconds - network_before,
-        seconds=time.perf_counter() - started,
-        worker=worker_name(),
     )
 
 
@@ -154,7 +179,7 @@ def leave_empty(job: TileJob, index: int, problem: str) -> TilesDone:
     """Write a tile that cannot be mapped as nodata, from whatever process, and call it damaged."""
     started = time.perf_counter()
     canvas, tile = open_canvas(job.canvas), job.tiles[index]
-    checksum = _write(canvas, tile, _nothing(tile.core.shape, canvas.layout.classes))
+    checksum = write_tile(canvas, tile, nothing(tile.core.shape, canvas.layout.classes))
     seconds = time.perf_counter() - started
     return TilesDone(
         checksums={index: checksum},
@@ -201,7 +226,7 @@ def _load_engine(
     tune_malloc()
     text, arrays = read_model_file(model)
     spec = ModelSpec.from_json(text)
-    return TorchEngine(
+    return open_engine(
         restore_network(spec, arrays),
         spec,
         device=device,
@@ -248,10 +273,11 @@ def _predict(engine: TorchEngine, batch: list[_Read]) -> Iterator[tuple[_Read, P
             yield read, prediction.crop(index, read.tile.core_in_read)
     for read in batch:
         if read.empty:
-            yield read, _nothing(read.tile.core.shape, engine.classes if engine.probabilities else None)
+            yield read, nothing(read.tile.core.shape, engine.classes if engine.probabilities else None)
 
 
-def _nothing(shape: tuple[int, int], classes: int | None) -> Prediction:
+def nothing(shape: tuple[int, int], classes: int | None) -> Prediction:
+    """Give nodata: the prediction of a core without a valid pixel; `classes` None: without probabilities."""
     blank = np.full((1, *shape), NODATA, np.uint8)
     return Prediction(
         labels=blank[0],
@@ -260,5 +286,6 @@ def _nothing(shape: tuple[int, int], classes: int | None) -> Prediction:
     )
 
 
-def _write(canvas: Canvas, tile: Tile, prediction: Prediction) -> str:
+def write_tile(canvas: Canvas, tile: Tile, prediction: Prediction) -> str:
+    """Write the core of a tile and give its checksum."""
     return canvas.write_core(tile.core, prediction.labels, prediction.confidence, prediction.probabilities)

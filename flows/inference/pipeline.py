@@ -64,7 +64,7 @@ def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
 
 
 class Writer:
-    """Runs calls in one other thread, in order, at most `depth` behind."""
+    """Runs calls in other threads, in order where there is one, at most `depth` behind."""
 
     def __init__(self, pool: ThreadPoolExecutor, depth: int) -> None:
         self._pool = pool
@@ -79,7 +79,7 @@ class Writer:
 
 
 @contextmanager
-def writer(depth: int) -> Iterator[Writer]:
-    """Open a writing thread; leaving waits for what was queued."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="segflow-write") as pool:
+def writer(depth: int, threads: int = 1) -> Iterator[Writer]:
+    """Open writing threads; leaving waits for what was queued."""
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="segflow-write") as pool:
         yield Writer(pool, depth)

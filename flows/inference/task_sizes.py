@@ -15,10 +15,19 @@ class TileTasks:
     """Divides pending tiles into tasks, each when it is asked for, by how long the tasks before it took.
 
     Which tiles share a task changes no pixel of an exact map.
+
+    Parameters
+    ----------
+    pending
+        The tiles.
+    slots
+        Tasks that run at a time.
+    first
+        Tiles of each task that is cut before the first one has come back with its time.
     """
 
-    def __init__(self, pending: Sequence[int], slots: int) -> None:
-        self._pending, self._slots = pending, max(1, slots)
+    def __init__(self, pending: Sequence[int], slots: int, first: int = FEWEST) -> None:
+        self._pending, self._slots, self._first = pending, max(1, slots), first
         self._sent = 0
         self._tiles = self._seconds = 0.0  # of the tasks before, the older the less
 
@@ -36,7 +45,7 @@ class TileTasks:
 
     def _size(self) -> int:
         left = len(self._pending) - self._sent
-        wanted, least = FEWEST, 1
+        wanted, least = self._first, 1
         if self._seconds:
             pace = self._tiles / max(self._seconds, QUICKEST)  # tiles/s of one worker
             wanted = min(max(FEWEST, int(TASK_SECONDS * pace) // FEWEST * FEWEST), MOST)  # whole batches

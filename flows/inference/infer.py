@@ -14,11 +14,12 @@ from segflow.flows.cluster.in_flight import count_slots
 from segflow.flows.cluster.opening import open_cluster
 from segflow.flows.cluster.tasks import run_tasks
 from segflow.flows.cluster.worker_checks import needed_resources
+from segflow.flows.inference.shared_files import check_run
+from segflow.flows.inference.store import Work
+from segflow.flows.inference.task_sizes import FEWEST, MOST, TileTasks
+from segflow.flows.inference.tiles import TileJob, TilesDone, leave_empty, predict_tiles
+from segflow.flows.planning.gpu_tiling import uses_gpu
 from segflow.flows.progress import Progress, stage
-from segflow.flows.run.shared_files import check_run
-from segflow.flows.run.store import Work
-from segflow.flows.run.task_sizes import TileTasks
-from segflow.flows.run.tiles import TileJob, TilesDone, leave_empty, predict_tiles
 from segflow.segmentation.predict.memory import tune_malloc
 
 
@@ -77,7 +78,9 @@ def map_tiles(
     check_run(client, work)
     job, pending = tile_job(work), work.pending
     resources = needed_resources(client, work.plan.settings.device)
-    tasks = TileTasks(pending, count_slots(client, resources))
+    # A GPU maps many tiles a second, and stands still while a task ends and the next one begins.
+    first = MOST if uses_gpu(work.plan.settings) else FEWEST
+    tasks = TileTasks(pending, count_slots(client, resources), first)
     network = inside_tasks = 0.0
     started = time.perf_counter()
     answers = run_tasks(client, call, job, tasks, resources=resources, split=_single, give_up=partial(_give_up, job))

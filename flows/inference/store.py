@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from segflow.errors import DamagedError
-from segflow.flows.run.paths import canvas_place
-from segflow.flows.run.plan import RunPlan
+from segflow.flows.planning.paths import canvas_place
+from segflow.flows.planning.plan import RunPlan
 from segflow.io.storage.addresses import Address
 from segflow.io.work.canvas import Canvas, CanvasLayout, create_canvas, open_canvas
 from segflow.io.work.canvas_places import canvas_exists, remove_canvas

@@ -14,10 +14,11 @@ from segflow.configs.setting import PIXELS
 from segflow.errors import SettingsError
 from segflow.flows.access import run_access
 from segflow.flows.models.lookup import ModelRef, find_model
+from segflow.flows.planning.checks import check_classes, check_products, check_scene, find_warnings, is_exact
+from segflow.flows.planning.gpu_tiling import gpu_core, uses_gpu
+from segflow.flows.planning.paths import place_products, work_folder
 from segflow.flows.products.entries import wanted_products
 from segflow.flows.products.places import SceneProducts
-from segflow.flows.run.checks import check_classes, check_products, check_scene, find_warnings, is_exact
-from segflow.flows.run.paths import place_products, work_folder
 from segflow.io.inputs.band_files import BandChoice
 from segflow.io.inputs.kinds import ScenePath, describe_input
 from segflow.io.scene.access import Access
@@ -163,7 +164,10 @@ def tile_scene(shape: tuple[int, int], spec: ModelSpec, settings: RunSettings) -
         If the core that was asked for is not a multiple of the model's stride.
     """
     margin = spec.margin if settings.margin is None else settings.margin
-    core = settings.tile or _default_core(shape, spec, margin, max(1, settings.workers))
+    if settings.tile is None and uses_gpu(settings):
+        core = gpu_core(shape, margin, spec.stride, settings)
+    else:
+        core = settings.tile or _default_core(shape, spec, margin, max(1, settings.workers))
     if core % spec.stride:
         msg = f"tile {core} px is not a multiple of the stride {spec.stride} px of model {spec.name}"
         raise SettingsError(msg)
