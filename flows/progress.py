@@ -1,4 +1,4 @@
-"""What a long stage tells whoever watches it."""
+"""Progress of long stages: the interface that a run reports to, and simple receivers of it."""
 
 import time
 from collections.abc import Iterator
@@ -10,66 +10,73 @@ class Progress(Protocol):
     """Receives the progress of a run; the command line draws it, tests and flows may record it."""
 
     def start(self, stage: str, total: int, unit: str) -> None:
-        """Hear that a stage begins which has `total` units of work, ``px`` or ``polygons``, say."""
+        """Receive the start of a stage with `total` units of work; `unit` is ``px`` or ``polygons``, for example."""
 
     def advance(self, amount: int) -> None:
-        """Hear that `amount` more units of the current stage are done."""
+        """Receive that `amount` more units of the current stage are done."""
 
     def finish(self) -> None:
-        """Hear that the current stage is done."""
+        """Receive that the current stage is done."""
 
     def note(self, message: str) -> None:
-        """Hear of something worth a line: a warning, a resumed run."""
+        """Receive a message for the user, such as a warning or that a run is resumed."""
 
     def event(self, name: str, **fields: object) -> None:
-        """Hear that something happened which only a log wants: a tile that is done, say, with its scene and worker."""
+        """Receive an event for logs only, such as a tile that is done, with its scene and worker."""
 
 
 class Silence:
-    """Progress that nobody watches."""
+    """A receiver that shows and records nothing."""
 
     def start(self, stage: str, total: int, unit: str) -> None:
-        """Ignore it."""
+        """Do nothing when a stage starts."""
 
     def advance(self, amount: int) -> None:
-        """Ignore it."""
+        """Do nothing when units of work are done."""
 
     def finish(self) -> None:
-        """Ignore it."""
+        """Do nothing when a stage is done."""
 
     def note(self, message: str) -> None:
-        """Ignore it."""
+        """Drop the message."""
 
     def event(self, name: str, **fields: object) -> None:
-        """Ignore it."""
+        """Drop the event."""
 
 
 @runtime_checkable
 class ScenesProgress(Progress, Protocol):
-    """Progress that can follow many scenes, side by side."""
+    """A receiver that can show several scenes at the same time."""
 
     def scene(self, name: str, *, several: bool) -> AbstractContextManager[Progress]:
-        """Give the progress of one scene; `several` says whether it is one of many."""
+        """Open the receiver of one scene; `several` says whether the run maps more than one."""
 
 
 class NamedNotes(Silence):
-    """Hands on what one of many scenes notes, with its name; its stages are left out, since others run beside them."""
+    """Passes messages and events of one of many scenes on with the scene's name.
+
+    Its stages are not passed on, because stages of other scenes run at the same time.
+    """
 
     def __init__(self, progress: Progress, name: str) -> None:
         self._progress, self._name = progress, name
 
     def note(self, message: str) -> None:
-        """Hand it on with the scene's name, unless the message names it."""
+        """Pass the message on, preceded by the scene's name unless it contains that name."""
         self._progress.note(message if self._name in message else f"{self._name}: {message}")
 
     def event(self, name: str, **fields: object) -> None:
-        """Hand it on with the scene's name."""
+        """Pass the event on with the scene's name as the field ``scene``."""
         self._progress.event(name, **{"scene": self._name, **fields})
 
 
 @contextmanager
 def scene_progress(progress: Progress, name: str, *, several: bool) -> Iterator[Progress]:
-    """Give what follows one scene: its own where `progress` can do that, else `progress` for one scene alone."""
+    """Open the receiver for one scene.
+
+    It is the scene's own if `progress` can show several scenes, `NamedNotes` if `several` scenes share one that
+    cannot, and otherwise `progress` itself.
+    """
     if isinstance(progress, ScenesProgress):
         with progress.scene(name, several=several) as own:
             yield own
@@ -81,7 +88,7 @@ def scene_progress(progress: Progress, name: str, *, several: bool) -> Iterator[
 
 @contextmanager
 def stage(progress: Progress, name: str, total: int, unit: str = "px") -> Iterator[None]:
-    """Show one stage from its start to its end."""
+    """Report one stage to `progress`, from its start to its end."""
     progress.start(name, total, unit)
     try:
         yield
@@ -90,7 +97,7 @@ def stage(progress: Progress, name: str, total: int, unit: str = "px") -> Iterat
 
 
 class Stopwatch:
-    """Measures stages of one run.
+    """Measures the wall time of the stages of a run.
 
     Attributes
     ----------
@@ -103,7 +110,7 @@ class Stopwatch:
 
     @contextmanager
     def measure(self, name: str) -> Iterator[None]:
-        """Measure a stage."""
+        """Measure the wall time of one stage."""
         started = time.perf_counter()
         yield
         self.seconds[name] = time.perf_counter() - started

@@ -86,7 +86,7 @@ class FlowProgress:
         self._log.log(logging.WARNING if warning else logging.INFO, "%s", message.removeprefix("warning: "))
 
     def event(self, name: str, **fields: Any) -> None:  # noqa: ANN401  # whatever JSON can say
-        """Ignore it: events have a log of their own (`log_json`), and a line per tile would drown this one."""
+        """Drop the event: events have a log of their own (`log_json`), and one per tile would hide other messages."""
 
     def report(self) -> None:
         """Update the artifact every few seconds until `close` is called; the body of a thread."""
