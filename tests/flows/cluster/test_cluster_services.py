@@ -332,6 +332,7 @@ def test_a_worker_that_is_told_to_stop_hands_its_task_to_another(folder: Path, a
     assert "Traceback" not in leaving.complained
 
 
+@pytest.mark.slow  # starts a worker twice
 def test_a_worker_process_that_dies_is_started_again(address: str, certs: str, plain: Service) -> None:
     """`kill -9`, and the worker is back."""
     with open_cluster(0, address, tls=certs) as client:

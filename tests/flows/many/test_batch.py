@@ -255,6 +255,7 @@ def count_loads() -> int:
 
 
 @pytest.mark.cluster
+@pytest.mark.slow  # the test below holds the same in one process
 def test_the_model_is_loaded_once_per_worker(
     scenes: list[Path], alone: dict[str, str], model: str, tmp_path: Path
 ) -> None:

@@ -37,7 +37,7 @@ def test_a_running_scene_names_its_process_and_a_killed_one_is_stopped(tmp_path:
     scene = noise_scene(tmp_path / "scene.tif", (1000, 900))
     out = tmp_path / "maps"
     process = subprocess.Popen(
-        [sys.executable, "-m", "segflow.cli", "run", str(scene), "-o", str(out), "--tile", "256"],
+        [sys.executable, "-m", "segflow.cli", "run", str(scene), "-o", str(out), "--tile", "256", "--margin", "32"],
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -225,6 +225,7 @@ def test_every_odd_scene_is_refused_clearly_or_fits_the_default_model(shared_dat
     assert len(refused) > 30
 
 
+@pytest.mark.slow  # maps more than forty scenes
 def test_every_odd_scene_gives_products_with_a_model_that_takes_it(shared_data: Path, tmp_path: Path) -> None:
     """With a model of its own bands and dtype: products on its very grid, or one clear line."""
     made, refused = [], {}

@@ -28,6 +28,7 @@ def run_scene(folder: Path, side: int) -> Watched:
     return watched
 
 
+@pytest.mark.slow  # 45 million pixels
 def test_memory_does_not_grow_with_the_scene(tmp_path: Path) -> None:
     """Four times the pixels need hardly more."""
     small, large = run_scene(tmp_path, 3000), run_scene(tmp_path, 6000)

@@ -228,6 +228,7 @@ def test_prefect_yaml_deploys_what_is_shipped(site, project_root):
     )
 
 
+@pytest.mark.slow  # starts Prefect and torch twice more
 def test_a_server_that_dies_while_a_flow_runs(site):
     """The work goes on, the flow ends with one clear line, the products are right, and a rerun takes them up."""
     noise_scene(site.folder / "lonely.tif", (1500, 1500), seed=4)

@@ -212,6 +212,7 @@ def test_killed_while_mapping_gives_the_same_bytes(
 
 
 @pytest.mark.cluster
+@pytest.mark.slow  # starts two workers for what the tests above do in one process
 def test_workers_write_to_the_store(inputs: tuple[Path, Path], on_disk: dict[str, bytes], out: Address) -> None:
     """Worker processes of their own, and the same bytes."""
     scene, model = inputs
