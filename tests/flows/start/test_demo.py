@@ -9,6 +9,7 @@ from segflow.flows.start.demo import FOREST, run_demo
 from segflow.flows.start.doctor import examine
 
 
+@pytest.mark.slow  # 17 million pixels
 def test_the_demo_maps_its_scene_well_and_says_what_to_open(tmp_path: Path) -> None:
     """Forest IoU of at least 0.8 on 4096 × 4096 pixels; the files it names exist."""
     result = run_demo(tmp_path, Silence())
