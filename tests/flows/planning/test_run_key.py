@@ -23,6 +23,7 @@ OTHERS = {
     "classes": ("other",),
     "device": "cuda",
     "log_json": "events.jsonl",
+    "max_pixels": 10**6,
     "model": ...,
     "name": "other",
     "on_tile_error": "nodata",

@@ -99,7 +99,7 @@ def test_a_worse_model_and_a_tie_stay_on_the_shelf(shelf_folder: Path) -> None:
     before = (shelf_folder / "shelf" / "current.safetensors").resolve()
     write_scene(shelf_folder, "more", 20)
     worse = retrain(settings_of(shelf_folder, BAD))
-    tie = retrain(settings_of(shelf_folder, (*BAD, "notes={by: me}"), rule={"least_gain": 0.5}))
+    tie = retrain(settings_of(shelf_folder, (*BAD, "notes={by: me}"), least_gain=0.5))
 
     assert not worse.promoted
     assert "no better" in worse.reason
@@ -111,7 +111,7 @@ def test_a_worse_model_and_a_tie_stay_on_the_shelf(shelf_folder: Path) -> None:
 
 
 def test_the_model_in_use_itself_is_no_better_than_itself(shelf_folder: Path) -> None:
-    again = retrain(settings_of(shelf_folder, rule={"most_loss": 0.5}))
+    again = retrain(settings_of(shelf_folder, most_loss=0.5))
 
     assert not again.promoted
     assert again.compared
@@ -162,7 +162,7 @@ def test_training_may_start_from_the_model_in_use(shelf_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("assign", "more", "error", "says"),
     [
-        ((), {"rule": {"least_scenes": 4}}, TrainingError, "3 scenes are kept out .* but 4 are needed"),
+        ((), {"least_scenes": 4}, TrainingError, "3 scenes are kept out .* but 4 are needed"),
         (("split={by: block}",), {}, SettingsError, "no whole scene out"),
         (("classes.0.name=x",), {}, SettingsError, "unknown setting"),
         (("gsd=15", "gsd_range=[8, 20]"), {}, ModelError, "takes scenes of 8–12 m, the training has 15 m"),
