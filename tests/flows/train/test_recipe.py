@@ -40,5 +40,7 @@ def test_half_precision_is_named():
 
 
 def test_what_leaves_the_weights_alone_may_differ_when_training_goes_on():
-    assert {"data", "out", "logs", "notes", "description", "licence", "version", "core"} == FREE
+    limits = {"max_pixels", "max_bands", "max_block"}
+
+    assert {"data", "out", "logs", "notes", "description", "licence", "version", "core", *limits} == FREE
     assert {field.name for field in settings_of(TrainSettings) if field.setting.changes is not PIXELS} == FREE
