@@ -15,7 +15,7 @@ from segflow.flows.inference.gpu_tiles import predict_on_gpu
 from segflow.flows.inference.infer import tile_job
 from segflow.flows.inference.scene_readers import scene_readers, strips
 from segflow.flows.inference.store import open_work
-from segflow.flows.inference.task_sizes import MOST, TileRuns
+from segflow.flows.inference.task_sizes import MOST, TileTasks
 from segflow.flows.inference.tiles import TileJob, load_engine, predict_tiles
 from segflow.flows.planning.gpu_tiling import IDLE_TILES, TILE_PIXELS, cheapest_core
 from segflow.flows.planning.plan import plan_run
@@ -155,6 +155,6 @@ def test_a_granule_is_cut_so_that_margins_cost_little() -> None:
 
 
 def test_the_first_task_of_a_gpu_is_long() -> None:
-    assert len(next(iter(TileRuns(range(100), slots=1, first=MOST)))) == MOST
-    assert len(next(iter(TileRuns(range(16), slots=1, first=MOST)))) == 16
-    assert len(next(iter(TileRuns(range(16), slots=2, first=MOST)))) == 4
+    assert len(next(iter(TileTasks(range(100), slots=1, first=MOST)))) == MOST
+    assert len(next(iter(TileTasks(range(16), slots=1, first=MOST)))) == 16
+    assert len(next(iter(TileTasks(range(16), slots=2, first=MOST)))) == 4

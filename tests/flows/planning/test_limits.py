@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from segflow.cli.app import app
 from segflow.configs.run import RunSettings
-from segflow.configs.training import load_training
+from segflow.configs.training_files import load_training
 from segflow.configs.vectors import VectorizeSettings
 from segflow.errors import SceneError, SettingsError
 from segflow.flows.access import raster_access, run_access, training_access
