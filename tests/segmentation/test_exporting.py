@@ -130,6 +130,7 @@ def test_the_graph_tells_nothing_of_this_machine(exported: Path, forest) -> None
     assert export_network(*forest, tile=768) == content
 
 
+@pytest.mark.slow  # the test of Deepness's tiles holds the same of one size
 def test_any_size_gives_our_logits(forest) -> None:
     network, spec = forest
     graph = session(export_network(network, spec, tile=None, output="logits"))

@@ -313,6 +313,7 @@ def test_loopback_is_told_from_the_rest(host: str, alone: bool) -> None:
     assert len(said) == (0 if alone else 1)
 
 
+@pytest.mark.slow  # a quarter of a minute
 def test_a_worker_that_is_told_to_stop_hands_its_task_to_another(folder: Path, address: str, certs: str) -> None:
     """SIGTERM ends it with 0, and nobody takes that for a task that kills workers."""
     with (

@@ -148,6 +148,7 @@ class Listener(Silence):
 
 
 @pytest.mark.cluster
+@pytest.mark.slow  # half a minute; a worker dies in test_cluster.py too
 def test_a_dead_worker_costs_only_what_it_had(model: Path, tmp_path: Path) -> None:
     """Tiles begun twice were at the worker that was killed, in work or not handed over; no other was begun again."""
     scene = noise_scene(tmp_path / "scene.tif", (6 * CORE, 8 * CORE))

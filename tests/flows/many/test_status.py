@@ -32,6 +32,7 @@ def statuses(out: Path) -> dict[str, SceneStatus]:
     return {status.name: status for status in read_status(str(out))}
 
 
+@pytest.mark.slow  # two processes
 def test_a_running_scene_names_its_process_and_a_killed_one_is_stopped(tmp_path: Path) -> None:
     """Tiles done of all, from the journal; after `kill -9` the same figures, and nobody is at it."""
     scene = noise_scene(tmp_path / "scene.tif", (1000, 900))

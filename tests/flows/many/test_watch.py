@@ -166,6 +166,7 @@ def test_a_new_scene_under_an_old_name_keeps_both_maps(folder: Folder) -> None:
     assert (folder.out / "scene" / "scene_classes.tif").read_bytes() == before
 
 
+@pytest.mark.slow  # two processes
 def test_two_watches_at_once_map_each_content_once(folder: Folder, model: str) -> None:
     """Two processes on one folder: what one has, the other leaves."""
     for index in range(4):
@@ -256,6 +257,7 @@ def test_a_missing_folder_or_model_is_one_line(folder: Folder) -> None:
     assert not folder.out.exists()
 
 
+@pytest.mark.slow  # half a minute of waiting
 def test_the_command_looks_again_and_again(folder: Folder) -> None:
     """A scene that comes while it waits is mapped; SIGTERM ends it."""
     command = [sys.executable, "-m", "segflow.cli", "watch", str(folder.path), "--every", "1", "--settle", "0.2"]

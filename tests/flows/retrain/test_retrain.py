@@ -196,6 +196,7 @@ def test_two_retrainings_on_one_shelf_do_not_mix(promoted: Path) -> None:
 # ---------------------------------------------------------------------------- what is kept out
 
 
+@pytest.mark.slow  # two trainings
 def test_scenes_keep_their_part_whatever_comes_after_them(tmp_path: Path) -> None:
     known: dict[str, str] = {}
     first: dict[str, frozenset[str]] = {}

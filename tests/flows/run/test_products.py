@@ -39,7 +39,9 @@ def scene_paths(root: Path) -> list[Path]:
     return sorted((root / "forest-amazon" / "images").glob("*.tif"))
 
 
-@pytest.fixture(scope="module", params=[pytest.param(8, id="some"), pytest.param(1, id="all", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module", params=[pytest.param(8, id="some"), pytest.param(1, id="all", marks=pytest.mark.release)]
+)
 def maps(
     request: pytest.FixtureRequest, shared_data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[Path, Path]:

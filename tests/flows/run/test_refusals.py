@@ -188,6 +188,7 @@ def test_a_damaged_tile_stops_the_run_and_is_named(tmp_path: Path) -> None:
         segment_scene(scene, RunSettings(**settings))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow  # two processes; what becomes of the tiles is tested above
 def test_damaged_tiles_exit_with_3(tmp_path: Path) -> None:
     """A script can tell a map with holes from a whole one."""
     scene = noise_scene(tmp_path / "scene.tif", (1200, 1200))

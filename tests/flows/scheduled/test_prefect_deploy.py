@@ -163,6 +163,7 @@ def test_no_server_is_one_clear_line():
         deploy(settings, api="http://127.0.0.1:9/api")
 
 
+@pytest.mark.slow  # a process of its own
 def test_no_server_configured_is_one_clear_line(tmp_path):
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
     done = subprocess.run(

@@ -121,6 +121,7 @@ def test_a_cron_makes_scheduled_runs(site):
     assert times == {"02:00"}
 
 
+@pytest.mark.slow  # two tries of a flow, a minute
 def test_a_try_that_failed_is_made_again_and_goes_on(site):
     site.server.wait_for_run(site.runs["held"], {"AWAITINGRETRY", "RUNNING"})
     wait_for(lambda: any("Retry" in line for line in site.server.logs(site.runs["held"])), "the first try to fail")
@@ -205,6 +206,7 @@ def test_deploying_again_changes_what_changed(site):
     assert [schedule["schedule"]["cron"] for schedule in schedules] == ["0 3 * * *"]
 
 
+@pytest.mark.slow  # half a minute
 def test_prefect_yaml_deploys_what_is_shipped(site, project_root):
     site.server.ask("/work_pools/", {"name": "segflow", "type": "process"})
     done = subprocess.run(

@@ -177,6 +177,7 @@ def test_verify_reads_the_store(inputs: tuple[Path, Path], out: Address) -> None
         verify_products(out / "nothing")
 
 
+@pytest.mark.slow  # `make test` kills the mapping
 def test_killed_while_uploading_gives_the_same_bytes(
     inputs: tuple[Path, Path], on_disk: dict[str, bytes], out: Address, port: int
 ) -> None:

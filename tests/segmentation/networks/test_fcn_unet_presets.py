@@ -19,7 +19,7 @@ from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
 
 PRESETS = {name: find_recipe(name) for network in ARCHITECTURES for name in find_presets(network)}
 # The others take up to half a minute each and differ in depth or size only.
-QUICK = {"fcn-resnet50-320", "unet-resnet50-320"}
+QUICK = {"unet-resnet50-320"}
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in PRESETS]
 
 SCENE = (1, 3, 70, 133)  # not square, and no multiple of any stride
