@@ -27,14 +27,14 @@ class EngineKind:
         What it is called.
     serves
         Whether it runs a model on a device, given the model's spec and the type of the device: ``cpu`` or ``cuda``.
-    open
-        Opens it, given the spec and the weights of a model file, and `device`, `precision`, `threads` and
+    build
+        Makes it, given the spec and the weights of a model file, and `device`, `precision`, `threads` and
         `probabilities` as for `open_engine`.
     """
 
     name: str
     serves: Callable[[ModelSpec, str], bool]
-    open: Callable[..., Engine]
+    build: Callable[..., Engine]
 
 
 def _open_cuda(spec: ModelSpec, weights: Weights, **options: Any) -> Engine:  # noqa: ANN401  # of `open_engine`
@@ -46,8 +46,8 @@ def _open_torch(spec: ModelSpec, weights: Weights, **options: Any) -> Engine:  #
 
 
 ENGINES = (  # the first that serves a model on a device is used
-    EngineKind(name="cuda", serves=lambda _spec, device: device == "cuda", open=_open_cuda),
-    EngineKind(name="torch", serves=lambda _spec, _device: True, open=_open_torch),
+    EngineKind(name="cuda", serves=lambda _spec, device: device == "cuda", build=_open_cuda),
+    EngineKind(name="torch", serves=lambda _spec, _device: True, build=_open_torch),
 )
 
 
@@ -84,4 +84,4 @@ def open_engine(
     """
     kind = choose_device(device).type
     engine = next(engine for engine in ENGINES if engine.serves(spec, kind))
-    return engine.open(spec, weights, device=device, precision=precision, threads=threads, probabilities=probabilities)
+    return engine.build(spec, weights, device=device, precision=precision, threads=threads, probabilities=probabilities)
