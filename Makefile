@@ -2,7 +2,7 @@
 #
 #   make demo     install, write a demo scene, map it, score the map, say which files to open
 #   make test     install and run the tests that need no GPU, QGIS or patience, side by side on all processors
-#   make check    lint + types + test; .ci/run runs test-slow and test-qgis too
+#   make check    lint + types + test; .ci/run runs test-qgis too
 #   make test-M   the tests marked M: slow, release, cluster, prefect, gpu, docker, qgis (CONTRIBUTING.md, "Tests")
 #   make settings write docs/settings.md from the fields of the settings classes
 #   make bench    measure speed and memory on this machine: docs/benchmarks.md
