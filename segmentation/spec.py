@@ -11,6 +11,8 @@ from segflow.tiling import NODATA
 
 FORMAT_VERSION = 1  # of the JSON in a model file; raised when a field changes its meaning
 
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)  # shares of training pixels; see `BandSpec.quantiles`
+
 Geometry = Literal["polygon", "line", "none"]
 Guarantee = Literal["exact", "bounded", "unbounded"]
 
@@ -25,15 +27,29 @@ class BandSpec:
         Common name of the band, as in STAC: ``red``, ``nir``, …
     mean, std
         Statistics of the training scenes [unit of the pixels]; never of the tile at hand.
+    scale, offset
+        What a pixel means: scale × pixel + offset [reflectance, or the band's own unit], as the training scenes
+        declared it; a scale of None where nothing is known of it.
+    quantiles
+        Values of the training pixels [unit of the pixels] at the shares `QUANTILES`; empty where not measured.
     """
 
     name: str
     mean: float
     std: float
+    scale: float | None = None
+    offset: float = 0.0
+    quantiles: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.name or self.std <= 0:
-            msg = f"a band needs a name and a positive std, got {self}"
+        if not self.name or not (math.isfinite(self.mean) and math.isfinite(self.std) and self.std > 0):
+            msg = f"a band needs a name, a finite mean and a positive, finite std, got {self}"
+            raise ModelError(msg)
+        if not math.isfinite(self.offset) or (self.scale is not None and not 0 < abs(self.scale) < math.inf):
+            msg = f"band {self.name}: scale and offset must be finite numbers, the scale not 0, got {self}"
+            raise ModelError(msg)
+        if self.quantiles and (len(self.quantiles) != len(QUANTILES) or list(self.quantiles) != sorted(self.quantiles)):
+            msg = f"band {self.name}: needs {len(QUANTILES)} quantiles that rise, got {self.quantiles}"
             raise ModelError(msg)
 
 
@@ -84,6 +100,8 @@ class ModelSpec:
         Input bands in the order of the network's input channels.
     dtype
         Data type of the pixels it was trained on.
+    display
+        Whether those are display values: whole numbers from 0 to 255 of a picture, which saturate.
     gsd, gsd_range
         Ground sampling distance of the training scenes, and the range it accepts [m].
     classes
@@ -130,6 +148,7 @@ class ModelSpec:
     data: str = ""
     licence: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    display: bool = False
 
     def __post_init__(self) -> None:
         if not self.bands or not self.classes:
@@ -156,6 +175,9 @@ class ModelSpec:
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             msg = f"model {self.name}: the temperature must be a positive number, got {self.temperature!r}"
             raise ModelError(msg)
+        if self.display and self.dtype != "uint8":
+            msg = f"model {self.name}: display values are uint8, got {self.dtype}"
+            raise ModelError(msg)
 
     def to_json(self) -> str:
         """Give the spec as JSON text with sorted keys, for a model file's metadata."""
@@ -177,7 +199,7 @@ class ModelSpec:
             if found != FORMAT_VERSION:
                 msg = f"model spec has format {found}, but this segflow reads {FORMAT_VERSION}: convert the model"
                 raise ModelError(msg)
-            fields["bands"] = tuple(BandSpec(**band) for band in fields["bands"])
+            fields["bands"] = tuple(_read_band(band) for band in fields["bands"])
             fields["classes"] = tuple(ClassSpec(**entry) for entry in fields["classes"])
             fields["gsd_range"] = tuple(fields["gsd_range"])
             if not fields.get("worst_difference_data"):
@@ -188,3 +210,8 @@ class ModelSpec:
                 raise
             msg = f"model spec cannot be read ({error}): package the model again"
             raise ModelError(msg) from error
+
+
+def _read_band(fields: dict[str, Any]) -> BandSpec:
+    """Read a band from JSON, which has lists and no tuples."""
+    return BandSpec(**{**fields, "quantiles": tuple(fields.get("quantiles", ()))})

@@ -27,11 +27,18 @@ class BandFile:
         Number of the band in it.
     names
         What the band is called, the best name first, in lower case.
+    nodata
+        Its nodata value as the product or the item declares it, besides the file's own; or None.
+    scale, offset
+        As in `Band`; None where neither the product nor the item declares them, so that the file's own count.
     """
 
     path: str
     number: int
     names: tuple[str, ...]
+    nodata: float | None = None
+    scale: float | None = None
+    offset: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +51,13 @@ class BandChoice:
         Their names, in the model's order.
     chosen
         What the user chose instead, by name or by number in the list of bands; None: nothing.
+    display
+        Whether the model was trained on display values from 0 to 255, so that a product's own picture suits it best.
     """
 
     wanted: tuple[str, ...]
     chosen: tuple[int | str, ...] | None = None
+    display: bool = False
 
 
 def describe_band_files(path: str, files: Sequence[BandFile], choice: BandChoice, access: Access) -> SceneInfo:
@@ -72,7 +82,21 @@ def describe_band_files(path: str, files: Sequence[BandFile], choice: BandChoice
     for info in infos.values():
         _check_same_grid(first, info)
     stacks = tuple((_part(files, number, infos),) for number in dict.fromkeys(numbers))
-    return replace(first, path=path, bands=bands, alpha=None, has_mask=False, stacks=stacks)
+    described = tuple(_declared(band, files[band.number - 1], infos) for band in bands)
+    return replace(first, path=path, bands=described, alpha=None, has_mask=False, stacks=stacks)
+
+
+def _declared(band: Band, file: BandFile, infos: dict[str, SceneInfo]) -> Band:
+    """Give a band with its nodata value, scale and offset: as declared for it, else as its file says."""
+    if file.path not in infos:
+        return band
+    own = next((each for each in infos[file.path].bands if each.number == file.number), band)
+    return replace(
+        band,
+        nodata=own.nodata if file.nodata is None else file.nodata,
+        scale=own.scale if file.scale is None else file.scale,
+        offset=own.offset if file.offset is None else file.offset,
+    )
 
 
 def _part(files: Sequence[BandFile], number: int, infos: dict[str, SceneInfo]) -> Part:
@@ -82,7 +106,9 @@ def _part(files: Sequence[BandFile], number: int, infos: dict[str, SceneInfo]) -
         msg = f"{file.path} has no band {file.number} to be {file.names[0]}, it has {info.band_count}: check the scene"
         raise SceneMismatchError(msg)
     window = info.grid.window
-    return Part(path=info.path, bands=(number,), numbers=(file.number,), nodata=(None,), source=window, place=window)
+    return Part(
+        path=info.path, bands=(number,), numbers=(file.number,), nodata=(file.nodata,), source=window, place=window
+    )
 
 
 def _check_same_grid(first: SceneInfo, other: SceneInfo) -> None:

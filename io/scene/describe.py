@@ -53,7 +53,15 @@ def _band(dataset: Any, number: int) -> Band:  # noqa: ANN401
     colour = dataset.colorinterp[number - 1]
     colour_name = "" if colour in _NAMELESS else str(colour.name).lower()
     name, described = band_name(dataset.descriptions[number - 1] or "", colour_name)
-    return Band(number=number, name=name, nodata=dataset.nodatavals[number - 1], described=described)
+    scale, offset = dataset.scales[number - 1], dataset.offsets[number - 1]
+    return Band(
+        number=number,
+        name=name,
+        nodata=dataset.nodatavals[number - 1],
+        described=described,
+        scale=scale,
+        offset=offset,
+    )
 
 
 def band_name(description: str, colour: str) -> tuple[str | None, bool]:

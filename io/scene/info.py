@@ -24,6 +24,9 @@ class Band:
         Whether `name` is a description, which somebody wrote on purpose; colour interpretations are often defaults.
     aliases
         Other names that the band goes by, in lower case.
+    scale, offset
+        What the file, its product or its STAC item declares a pixel to mean: scale × pixel + offset, such as
+        reflectance; 1 and 0 where nothing is declared.
     """
 
     number: int
@@ -31,6 +34,8 @@ class Band:
     nodata: float | None
     described: bool = False
     aliases: tuple[str, ...] = ()
+    scale: float = 1.0
+    offset: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +100,9 @@ class SceneInfo:
         same bands, and where they overlap the first valid pixel counts. Empty for a scene that is one GeoTIFF.
     native
         The grid of the files, where the scene is resampled to another; None where it is read as it is.
+    quality
+        Quality rasters that come with the scene, as (kind, path): kinds are ``scl`` (Sentinel-2 scene
+        classification), ``qa_pixel`` (Landsat Collection 2) and ``fmask`` (HLS).
     """
 
     path: str
@@ -108,6 +116,7 @@ class SceneInfo:
     title: str | None = None
     stacks: tuple[tuple[Part, ...], ...] = ()
     native: Grid | None = None
+    quality: tuple[tuple[str, str], ...] = ()
 
     @property
     def georeferenced(self) -> bool:
