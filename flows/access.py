@@ -25,7 +25,11 @@ class RasterSettings(Protocol):
 def run_access(settings: RunSettings) -> Access:
     """Give how a run opens its scenes."""
     return Access(
-        sidecars=settings.sidecars, remote=settings.allow_remote, limits=_limits(settings, settings.max_bands)
+        sidecars=settings.sidecars,
+        remote=settings.allow_remote,
+        limits=_limits(settings, settings.max_bands),
+        alpha=settings.alpha,
+        nodata=settings.nodata,
     )
 
 

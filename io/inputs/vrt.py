@@ -42,16 +42,17 @@ def describe_vrt(path: str | os.PathLike[str], access: Access) -> SceneInfo:
     if not files:
         msg = f"{source} has no sources: build it with gdalbuildvrt from GeoTIFFs"
         raise SceneError(msg)
-    return _Vrt(source, text, files).describe()
+    return _Vrt(source, text, files, use_alpha=local.alpha).describe()
 
 
 class _Vrt:
     """One VRT with what its files say about themselves."""
 
-    def __init__(self, path: str, text: VrtText, files: dict[str, SceneInfo]) -> None:
+    def __init__(self, path: str, text: VrtText, files: dict[str, SceneInfo], *, use_alpha: bool) -> None:
         self._path = path
         self._text = text
         self._files = files
+        self._use_alpha = use_alpha
         self._window = Window.of_shape(text.height, text.width)
 
     def describe(self) -> SceneInfo:
@@ -59,7 +60,7 @@ class _Vrt:
         dtypes = sorted({band.dtype for band in text.bands})
         if len(dtypes) > 1:
             self._mismatch(f"has bands of different types ({', '.join(dtypes)})", "all must have one")
-        alpha = self._alpha()
+        alpha = self._alpha() if self._use_alpha else None
         return SceneInfo(
             path=self._path,
             grid=Grid(height=text.height, width=text.width, transform=text.transform, crs=self._crs()),

@@ -127,6 +127,20 @@ def read_label_polygons(
     return labels
 
 
+def read_outlines(path: str, grid: Grid) -> npt.NDArray[np.object_]:
+    """Give all polygons of a vector file in the pixels of a grid with a CRS, valid and without those that are empty.
+
+    Raises
+    ------
+    SceneError
+        If the file cannot be read, has no features or no usable CRS, or holds other geometries.
+    """
+    source = open_source(path)
+    shapes, _, _ = _polygons(source.read(), source, grid)
+    found: npt.NDArray[np.object_] = shapes[~shapely.is_missing(shapes)]
+    return found
+
+
 def _outline(grid: Grid) -> geopandas.GeoSeries:
     """Give the outline of the scene with enough corners to follow its edges in another CRS."""
     left, bottom, right, top = grid.bounds
