@@ -17,6 +17,7 @@ from segflow.flows.access import run_access
 from segflow.flows.models.lookup import ModelRef, find_model
 from segflow.flows.planning.checks import check_classes, check_products, check_scene, find_warnings, is_exact
 from segflow.flows.planning.gpu_tiling import gpu_core, uses_gpu
+from segflow.flows.planning.likeness import Likeness, look_at
 from segflow.flows.planning.paths import place_products, work_folder
 from segflow.flows.planning.reading import SceneReading, read_as_asked
 from segflow.flows.products.entries import wanted_products
@@ -66,6 +67,8 @@ class RunPlan:
         Digest of all that decides the value of a pixel; runs with one key share their work.
     warnings
         What the user should know though it stops nothing.
+    likeness
+        How like the scene's pixels are to the model's training pixels; None where the model does not tell.
     """
 
     scene: SceneInfo
@@ -80,6 +83,7 @@ class RunPlan:
     products: SceneProducts
     key: str
     warnings: tuple[str, ...]
+    likeness: Likeness | None = None
 
     @property
     def name(self) -> str:
@@ -95,6 +99,11 @@ class RunPlan:
     def access(self) -> Access:
         """How the scene may be opened."""
         return run_access(self.settings)
+
+    @property
+    def touched(self) -> int:
+        """Number of tiles that are read: those with a pixel in the area that is mapped."""
+        return len(self.tiles) if self.area is None else sum(self.area.touches(tile.core) for tile in self.tiles)
 
     @property
     def exact(self) -> bool:
@@ -134,6 +143,7 @@ def plan_run(path: ScenePath, settings: RunSettings, *, remember: bool = True) -
     check_products(products)
     tiles = tile_scene(scene.grid.shape, model.spec, settings)
     device = settings.device if settings.scheduler else choose_device(settings.device).type
+    look = look_at(scene, reading.bands, model.spec, settings, run_access(settings))
     digest = input_identity(
         scene,
         run_access(settings),
@@ -151,7 +161,8 @@ def plan_run(path: ScenePath, settings: RunSettings, *, remember: bool = True) -
         settings=settings,
         products=products,
         key=run_key(digest, reading, model, tiles, device, settings, mask_digests(scene, run_access(settings))),
-        warnings=tuple(find_warnings(scene, model.spec, tiles.margin)),
+        warnings=(*find_warnings(scene, model.spec, tiles.margin), *look.warnings),
+        likeness=look.likeness,
     )
 
 

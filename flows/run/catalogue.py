@@ -75,6 +75,7 @@ def write_catalogue(plan: RunPlan, rasters: RastersDone, contents: MapContents) 
         properties={
             RECORD: _record(plan, rasters).as_properties(),
             "segflow:classes": class_table(plan, contents.summary),
+            **({} if plan.likeness is None else {"segflow:shift": plan.likeness.as_dict()}),
             NODATA_TABLE: [each.as_dict() for each in contents.nodata],
             **moves(plan, contents),
         },

@@ -87,6 +87,7 @@ def _scene_facts(plan: RunPlan) -> ReportSection:
         ("Resolution", "unknown" if plan.ground is None else f"{plan.ground:.4g} m"),
         ("Bands", ", ".join(map(str, plan.bands))),
         ("Pixels", describe_conversion(scene, plan.model.spec)),
+        *([("Like the training scenes", plan.likeness.describe())] if plan.likeness else []),
         *([("Masks", ", ".join(mask.name for mask in scene.masks))] if scene.masks else []),
         *([("Area of interest", Path(plan.area.path).name)] if plan.area else []),
         ("Acquired", scene.acquired or "unknown"),

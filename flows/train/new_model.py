@@ -21,7 +21,7 @@ from segflow.segmentation.networks.registry import Network, build_network
 from segflow.segmentation.probe import Probe, guarantee_for, probe_network
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
 from segflow.segmentation.training.atlas import count_labels
-from segflow.segmentation.training.chips import Sample, measure_bands, measure_quantiles
+from segflow.segmentation.training.chips import Sample, measure_bands, measure_medians, measure_quantiles
 from segflow.segmentation.training.fine_tuning import adopt_weights, check_start
 from segflow.segmentation.training.loop import set_up
 
@@ -203,8 +203,10 @@ def _measured(
     """Give bands with the distribution of their training pixels, and what these mean."""
     told = [(None, 0.0)] * len(bands) if encoding is None else list(zip(encoding.scales, encoding.offsets, strict=True))
     return tuple(
-        replace(band, scale=scale, offset=offset, quantiles=found)
-        for band, (scale, offset), found in zip(bands, told, measure_quantiles(training), strict=True)
+        replace(band, scale=scale, offset=offset, quantiles=quantiles, medians=medians)
+        for band, (scale, offset), quantiles, medians in zip(
+            bands, told, measure_quantiles(training), measure_medians(training), strict=True
+        )
     )
 
 

@@ -97,6 +97,14 @@ def convert_scene(info: SceneInfo, bands: tuple[int, ...], stored: Encoding, wan
     return replace(info, dtype=wanted.dtype, conversion=conversion)
 
 
+def convert_pixels(
+    stored: npt.NDArray[Any], conversion: Conversion, band_numbers: tuple[int, ...], dtype: str
+) -> npt.NDArray[Any]:
+    """Convert a (bands, …) array of stored numbers, one band for each of `band_numbers`."""
+    converters = _converters(conversion, band_numbers, dtype)
+    return np.stack([convert(band) for convert, band in zip(converters, stored, strict=True)])
+
+
 class ConvertedPixels:
     """The pixels of another source, in another encoding.
 
@@ -115,10 +123,7 @@ class ConvertedPixels:
     def __init__(self, source: PixelSource, conversion: Conversion, band_numbers: tuple[int, ...], dtype: str) -> None:
         self._source = source
         self._dtype = np.dtype(dtype)
-        rules = {rule.number: rule for rule in conversion.bands}
-        self._bands = [
-            _Converter(rules.get(number), np.dtype(conversion.stored), self._dtype) for number in band_numbers
-        ]
+        self._bands = _converters(conversion, band_numbers, dtype)
 
     def read(self, window: Window) -> tuple[Pixels, Valid]:
         """Give pixels, 0 where not valid, and validity of a window that lies in the scene and is not empty.
@@ -135,6 +140,12 @@ class ConvertedPixels:
         if not valid.all():
             np.copyto(pixels, 0, where=~valid)
         return pixels, valid
+
+
+def _converters(conversion: Conversion, band_numbers: tuple[int, ...], dtype: str) -> list["_Converter"]:
+    rules = {rule.number: rule for rule in conversion.bands}
+    types = np.dtype(conversion.stored), np.dtype(dtype)
+    return [_Converter(rules.get(number), *types) for number in band_numbers]
 
 
 class _Converter:

@@ -76,6 +76,16 @@ def measure_bands(samples: Sequence[Sample], names: Sequence[str]) -> tuple[Band
     return tuple(specs)
 
 
+def measure_medians(samples: Sequence[Sample]) -> list[tuple[float, float]]:
+    """Give the lowest and the highest median of a scene, for each band."""
+    seen = [sample for sample in samples if sample.valid.any()]
+    found = []
+    for index in range(len(seen[0].pixels)):
+        medians = [round(float(np.median(sample.pixels[index][sample.valid])), 6) for sample in seen]
+        found.append((min(medians), max(medians)))
+    return found
+
+
 def measure_quantiles(samples: Sequence[Sample]) -> list[tuple[float, ...]]:
     """Give the quantiles of each band at the shares `QUANTILES`, over at most some million valid pixels.
 

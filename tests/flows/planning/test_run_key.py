@@ -28,7 +28,7 @@ OTHERS = {
     "log_json": "events.jsonl",
     "mask": ...,
     "max_pixels": 10**6,
-    "max_shift": 0.5,
+    "max_shift": 1.0,
     "model": ...,
     "name": "other",
     "nodata": 7.0,
