@@ -135,8 +135,8 @@ def _learn_settings(scenes: Sequence[SceneInfo], settings: Mapping[str, Any]) ->
 
 
 def _band_names(scene: SceneInfo) -> list[str]:
-    """Give the names of a scene's bands, b1, b2, … where they do not tell them apart."""
-    names = [band.name for band in scene.bands]
+    """Give the names of a scene's bands: what they mean, else as they are; b1, b2, … where these do not part them."""
+    names = [band.common[0] if band.common else band.name for band in scene.bands]
     told = all(name is not None and re.fullmatch(r"[a-z][\w.-]*", name) for name in names)
     if told and len(set(names)) == len(names):
         return [str(name) for name in names]

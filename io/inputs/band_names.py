@@ -1,62 +1,59 @@
-"""What bands are called that lie in files of their own: by satellite, number and STAC common name."""
+"""What bands are called that lie in files of their own, or in assets of a STAC item."""
 
 import re
-from collections.abc import Mapping
 
-Names = tuple[str, ...]  # the band's own name first, then what it also goes by
+from segflow.io.scene.band_words import read_meaning
+from segflow.io.scene.sensors import Names, Sensor, product_sensor
 
-_OLI: Mapping[str, Names] = {
-    "1": ("coastal",), "2": ("blue",), "3": ("green",), "4": ("red",), "5": ("nir08", "nir"),
-    "6": ("swir16", "swir1"), "7": ("swir22", "swir2"), "8": ("pan",), "9": ("cirrus",),
-    "10": ("lwir11",), "11": ("lwir12",),
-}  # fmt: skip
-_TM: Mapping[str, Names] = {
-    "1": ("blue",), "2": ("green",), "3": ("red",), "4": ("nir08", "nir"), "5": ("swir16", "swir1"),
-    "6": ("lwir",), "7": ("swir22", "swir2"), "8": ("pan",),
-}  # fmt: skip
-_MSI: Mapping[str, Names] = {
-    "1": ("coastal",), "2": ("blue",), "3": ("green",), "4": ("red",), "5": ("rededge1", "rededge"),
-    "6": ("rededge2",), "7": ("rededge3",), "8": ("nir",), "8A": ("nir08",), "9": ("nir09",),
-    "10": ("cirrus",), "11": ("swir16", "swir1"), "12": ("swir22", "swir2"),
-}  # fmt: skip
-_SENSORS = (
-    (re.compile(r"^L[COT]0[89]_"), _OLI),  # Landsat 8 and 9
-    (re.compile(r"^L[ET]0[457]_"), _TM),  # Landsat 4 to 7
-    (re.compile(r"^(S2[ABCD]_|T\d\d[A-Z]{3}_)"), _MSI),  # Sentinel-2
-)
 _NUMBER = re.compile(r"^B0*(\d{1,2}A?)$", re.IGNORECASE)
-_COMMON = {name for bands in (_OLI, _TM, _MSI) for names in bands.values() for name in names}
+_WORDS = 3  # at the end of a file's name that may name its band: a resolution may follow, as in …_B04_10m
 
 
 def file_band_names(folder: str, stem: str) -> Names | None:
     """Give the names of the band in a file, from the end of its name; None if that names no band.
 
-    ``LC09_…_SR_B4.TIF`` is ``b4`` and, Landsat 9 being known, ``red``; ``field_nir.tif`` is ``nir``.
+    ``LC09_…_SR_B4.TIF`` is ``red`` and ``b4``, Landsat 9 being known; ``field_nir.tif`` is ``nir``.
 
     Parameters
     ----------
     folder, stem
-        Names of the folder and of the file without its suffix; either may name the satellite.
+        Names of the folder and of the file without its suffix; either may name the sensor.
     """
-    words = stem.replace("-", "_").split("_")
-    for word in reversed(words[-3:]):  # a resolution may follow: T32UMD_20240101T103421_B04_10m
+    words = re.split(r"[_.\s-]+", stem)
+    sensor = product_sensor(stem) or product_sensor(folder)
+    for count in range(1, _WORDS + 1):
+        word = words[-count] if count <= len(words) else ""
         number = _NUMBER.match(word)
         if number:
-            return _numbered(folder, stem, number.group(1).upper())
-        if word.lower() in _COMMON:
-            return (word.lower(),)
+            return numbered_names(number.group(1).upper(), sensor)
+        common = read_meaning(word).names
+        if common and word.isalpha() | (word.lower() in common):
+            return tuple(dict.fromkeys((*common, word.lower())))
     return None
 
 
-def other_names(name: str) -> Names:
-    """Give what a band with a STAC common name also goes by."""
-    return next((names[1:] for bands in (_OLI, _MSI) for names in bands.values() if names[0] == name), ())
+def asset_band_names(given: list[str], sensor: Sensor | None) -> Names:
+    """Give what a band of a STAC item is called: as it says, then what that means.
+
+    Parameters
+    ----------
+    given
+        Its common name, its own name and that of its asset, as far as there are such; the best first.
+    sensor
+        The sensor that the item names, or None.
+    """
+    names = [name.strip().lower() for name in given if name.strip()]
+    meant = [word for name in names for word in read_meaning(name).names]
+    if not meant:
+        for name in names:
+            number = _NUMBER.match(name)
+            if number:
+                meant += [word for word in numbered_names(number.group(1).upper(), sensor) if word not in names]
+    return tuple(dict.fromkeys([*names, *meant]))
 
 
-def _numbered(folder: str, stem: str, number: str) -> Names:
+def numbered_names(number: str, sensor: Sensor | None) -> Names:
+    """Give the names of a sensor's band by its number: common ones where the sensor is known, then ``b4``, ``b04``."""
     plain, padded = f"b{number.lower()}", f"b{number.lower().zfill(2)}"
-    names = [plain] if plain == padded else [plain, padded]
-    for start, bands in _SENSORS:
-        if start.match(stem) or start.match(folder):
-            return (*bands.get(number, ()), *names)
-    return tuple(names)
+    told = () if sensor is None else sensor.bands.get(number, ())
+    return tuple(dict.fromkeys((*told, plain, padded)))

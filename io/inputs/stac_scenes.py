@@ -17,9 +17,10 @@ from urllib.request import urlopen
 
 from segflow.errors import SceneError
 from segflow.io.inputs.band_files import BandChoice, BandFile, describe_band_files
-from segflow.io.inputs.band_names import other_names
+from segflow.io.inputs.band_names import asset_band_names
 from segflow.io.scene.access import Access
 from segflow.io.scene.info import SceneInfo
+from segflow.io.scene.sensors import Sensor, product_sensor, tagged_sensor
 from segflow.io.scene.sources import check_source, is_remote
 
 MAX_BYTES = 16 * 2**20  # of an item; genuine ones have some 100 kB
@@ -99,6 +100,7 @@ def _read_bytes(place: str) -> bytes:
 
 
 def _band_files(item: Mapping[str, Any], place: str) -> Iterator[BandFile]:
+    sensor = _sensor(item)
     for key, asset in item["assets"].items():
         if not isinstance(asset, dict) or not _is_data(asset):
             continue
@@ -109,7 +111,7 @@ def _band_files(item: Mapping[str, Any], place: str) -> Iterator[BandFile]:
         if not bands and _DATA & set(asset.get("roles") or ()):
             bands = [{}]
         for number, band in enumerate(bands, start=1):
-            names = _names(band if isinstance(band, dict) else {}, key if len(bands) == 1 else None)
+            names = _names(band if isinstance(band, dict) else {}, key if len(bands) == 1 else None, sensor)
             if names:
                 yield BandFile(path=path, number=number, names=names)
 
@@ -122,11 +124,17 @@ def _is_data(asset: Mapping[str, Any]) -> bool:
     return tiff and (not roles or bool(_DATA & set(map(str, roles))))
 
 
-def _names(band: Mapping[str, Any], key: str | None) -> tuple[str, ...]:
+def _names(band: Mapping[str, Any], key: str | None, sensor: Sensor | None) -> tuple[str, ...]:
     """Give what a band is called: its common name first, then its own, then its asset's."""
     given = [band.get("eo:common_name"), band.get("common_name"), band.get("name"), key]
-    names = [str(name).strip().lower() for name in given if name]
-    return tuple(dict.fromkeys([*names, *(other for name in names for other in other_names(name))]))
+    return asset_band_names([str(name) for name in given if name], sensor)
+
+
+def _sensor(item: Mapping[str, Any]) -> Sensor | None:
+    """Give the sensor that an item's properties, collection or name tell."""
+    properties = item.get("properties")
+    told = {key: str(value) for key, value in properties.items()} if isinstance(properties, dict) else {}
+    return tagged_sensor(told) or product_sensor(str(item.get("collection") or ""), str(item.get("id") or ""))
 
 
 def _resolve(href: str, place: str) -> str:

@@ -15,10 +15,12 @@ from segflow.errors import SceneError, SceneMismatchError
 from segflow.io.inputs.mosaics import NUDGE
 from segflow.io.inputs.vrt_text import VrtBand, VrtSource, VrtText, read_vrt
 from segflow.io.scene.access import Access
+from segflow.io.scene.band_words import understand_bands
 from segflow.io.scene.conversion import meaning_text
 from segflow.io.scene.describe import band_name
 from segflow.io.scene.info import Band, Part, SceneInfo
 from segflow.io.scene.scenes import describe_scene
+from segflow.io.scene.sensors import product_sensor
 from segflow.io.scene.sources import check_source
 from segflow.tiling import Grid, Span, Window
 
@@ -54,6 +56,8 @@ class _Vrt:
         self._text = text
         self._files = files
         self._use_alpha = use_alpha
+        sensor = product_sensor(*path.split("/")[-3:])
+        self._common = understand_bands([band.description for band in text.bands], sensor)
         self._window = Window.of_shape(text.height, text.width)
 
     def describe(self) -> SceneInfo:
@@ -81,9 +85,18 @@ class _Vrt:
 
     def _band(self, number: int, band: VrtBand) -> Band:
         colour = "" if band.colour in _NAMELESS else band.colour
-        name, described = band_name(band.description, colour)
+        name, described = band_name(band.description, colour, number)
         scale, offset = self._meaning(number, band)
-        return Band(number=number, name=name, nodata=band.nodata, described=described, scale=scale, offset=offset)
+        return Band(
+            number=number,
+            name=name,
+            nodata=band.nodata,
+            described=described,
+            common=self._common[number - 1],
+            colour=colour,
+            scale=scale,
+            offset=offset,
+        )
 
     def _meaning(self, number: int, band: VrtBand) -> tuple[float, float]:
         """Give scale and offset of a band: those of its files, which the VRT may declare for files that do not."""

@@ -1,6 +1,7 @@
 """What an open dataset says about itself, every statement checked once."""
 
 import math
+import unicodedata
 from datetime import datetime
 from typing import Any
 
@@ -8,12 +9,13 @@ from affine import Affine
 from rasterio.enums import ColorInterp, MaskFlags
 
 from segflow.errors import SceneError
+from segflow.io.scene.band_words import plain_words, read_meaning, says_nothing, understand_bands
 from segflow.io.scene.info import Band, SceneInfo
+from segflow.io.scene.sensors import product_sensor, tagged_sensor
 from segflow.tiling import Grid
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
 _NAMELESS = {ColorInterp.undefined, ColorInterp.gray, ColorInterp.palette}
-_NUMBERED = ("band", "layer", "channel", "b")  # "Band 1" says no more than the number does
 _DATE_TAGS = ("ACQUISITIONDATETIME", "TIFFTAG_DATETIME")
 _DATE_FORMATS = ("%Y:%m:%d %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
 
@@ -38,10 +40,13 @@ def describe_dataset(dataset: Any, path: str, *, use_alpha: bool = True) -> Scen
         raise SceneError(msg)
     alpha = _alpha_band(dataset) if use_alpha else None
     flags = dataset.mask_flag_enums[0]
+    tags = {**dataset.tags(ns="IMAGERY"), **dataset.tags()}
+    sensor = tagged_sensor(tags) or product_sensor(*path.replace("\\", "/").split("/")[-3:])
+    meanings = understand_bands([text or "" for text in dataset.descriptions], sensor)
     return SceneInfo(
         path=path,
         grid=_grid(dataset, path),
-        bands=tuple(_band(dataset, number) for number in dataset.indexes if number != alpha),
+        bands=tuple(_band(dataset, number, meanings[number - 1]) for number in dataset.indexes if number != alpha),
         alpha=alpha,
         dtype=_dtype(dataset, path),
         has_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
@@ -56,31 +61,35 @@ def _alpha_band(dataset: Any) -> int | None:  # noqa: ANN401
     return tagged[0] if len(tagged) == 1 and dataset.count > 1 else None
 
 
-def _band(dataset: Any, number: int) -> Band:  # noqa: ANN401
+def _band(dataset: Any, number: int, common: tuple[str, ...]) -> Band:  # noqa: ANN401
     colour = dataset.colorinterp[number - 1]
     colour_name = "" if colour in _NAMELESS else str(colour.name).lower()
-    name, described = band_name(dataset.descriptions[number - 1] or "", colour_name)
+    name, described = band_name(dataset.descriptions[number - 1] or "", colour_name, number)
     scale, offset = dataset.scales[number - 1], dataset.offsets[number - 1]
     return Band(
         number=number,
         name=name,
         nodata=dataset.nodatavals[number - 1],
         described=described,
+        common=common,
+        colour=colour_name,
         scale=scale,
         offset=offset,
     )
 
 
-def band_name(description: str, colour: str) -> tuple[str | None, bool]:
+def band_name(description: str, colour: str, number: int) -> tuple[str | None, bool]:
     """Give the name of a band, and whether somebody wrote it on purpose.
 
     Parameters
     ----------
     description, colour
         What the band is described as, and its colour interpretation where that says something; empty for none.
+    number
+        Its place in the file: ``Band 3`` as the third one says no more than that.
     """
-    words = description.strip().lower()
-    if words.rstrip("0123456789").strip(" _-:#") in ("", *_NUMBERED[:3]):
+    words = unicodedata.normalize("NFC", description).strip().lower()
+    if not plain_words(words) or (says_nothing(words) and read_meaning(words).place in {None, number}):
         words = ""
     return words or colour or None, bool(words)
 

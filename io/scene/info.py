@@ -25,6 +25,10 @@ class Band:
         Whether `name` is a description, which somebody wrote on purpose; colour interpretations are often defaults.
     aliases
         Other names that the band goes by, in lower case.
+    common
+        Common names, ``red``, that its description certainly means, the usual one first.
+    colour
+        Its colour interpretation, empty where that names no colour.
     scale, offset
         What the file, its product or its STAC item declares a pixel to mean: scale × pixel + offset, such as
         reflectance; 1 and 0 where nothing is declared.
@@ -35,6 +39,8 @@ class Band:
     nodata: float | None
     described: bool = False
     aliases: tuple[str, ...] = ()
+    common: tuple[str, ...] = ()
+    colour: str = ""
     scale: float = 1.0
     offset: float = 0.0
 
