@@ -16,6 +16,7 @@ from pyogrio.errors import DataSourceError
 from segflow.errors import OutputError, SceneError
 from segflow.io.labels.fields import NO_ENTRY, class_text
 from segflow.io.storage.files import replace_file
+from segflow.io.vector.placing import Placing
 from segflow.io.vector.source import open_source
 from segflow.tiling import Grid
 
@@ -75,14 +76,12 @@ def read_points(path: str, grid: Grid, field: str) -> ReferencePoints:
         frame = _read_table(path, grid, field)
     else:
         source = open_source(path)
-        source.check_field(field)
+        field = source.find_field(field)
         frame = source.read()
-    if grid.crs is not None and frame.crs is not None:
-        frame = frame.to_crs(grid.crs)
     points = frame.geometry.explode(index_parts=False)
-    a, b, c, d, e, f = tuple(~grid.transform)[:6]
-    x, y = points.x.to_numpy(), points.y.to_numpy()
-    places = np.floor(np.column_stack([d * x + e * y + f, a * x + b * y + c]))
+    xy = np.column_stack([points.x, points.y])
+    placing = Placing(frame.crs, grid)
+    places = np.floor(placing.place_points(xy)[:,::-1])
     texts = frame.loc[points.index, field].map(class_text)
     kept = np.isfinite(places).all(1)
     return ReferencePoints(places=places[kept].astype(np.int64), texts=tuple(texts[kept]))
