@@ -5,12 +5,14 @@ as they are, a "ballpark" transformation, and says nothing of the 100 m or so th
 estimated: the datums that are known for the place and have the same ellipsoid stand for the one that is not.
 """
 
+import math
 import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 from pyproj import CRS, Geod, Transformer
@@ -62,7 +64,7 @@ class DatumShift:
     @property
     def text(self) -> str:
         """The figure in words."""
-        return f"{UNKNOWN:.0f} m or more" if self.metres is None else f"{self.metres:.2g} m"
+        return f"{UNKNOWN:.0f} m or more" if self.metres is None else f"{_figure(self.metres)} m"
 
 
 def reprojection_accuracy(source: CRS, target: CRS, place: Place) -> float | None:
@@ -147,7 +149,7 @@ def check_datum_shift(source: CRS, grid: Grid, *, what: str, allowed: bool) -> t
         return (found,) if matters else ()
     if not shift.nameless and pixel is not None and shift.metres is not None and shift.metres <= _HARMLESS * pixel:
         return ()
-    found = f"{what} may be off by {shift.text}{share}: PROJ knows no datum shift {between} and takes degrees as they are"
+    found = f"{what} may be off by {shift.text}{share}: PROJ knows no datum shift {between} and takes none"
     if pixel is not None and shift.bound > pixel and not allowed:
         msg = f"{found}; set the CRS they really have, or accept it with --allow-datum-shift (allow_datum_shift: true)"
         raise SceneError(msg)
@@ -185,7 +187,7 @@ def _find_shift(source: str, target: str, place: Place) -> DatumShift:
 def _best(source: str, target: str, place: Place) -> Transformer:
     one, other = horizontal(CRS.from_wkt(source)), horizontal(CRS.from_wkt(target))
     lon, lat = place
-    area = AreaOfInterest(
+    area: Any = AreaOfInterest(  # pyproj's stubs have two classes of this name
         max(-180.0, lon - _NEAR), max(-90.0, lat - _NEAR), min(180.0, lon + _NEAR), min(90.0, lat + _NEAR)
     )
     try:
@@ -292,4 +294,8 @@ def _rounded(place: Place) -> Place:
 
 
 def _figure(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"  # noqa: PLR2004  # two figures
+    """Give two figures of a bound, rounded up, so that scenes side by side are told the same."""
+    if value <= 0:
+        return "0"
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return f"{math.ceil(round(value / unit, 6)) * unit:,.4g}" if value < 1000 else f"{math.ceil(value):,}"  # noqa: PLR2004

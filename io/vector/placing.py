@@ -16,6 +16,7 @@ import shapely
 from affine import Affine
 from pyproj import CRS
 from pyproj.enums import TransformDirection
+from shapely import affinity
 
 from segflow.io.vector.datums import best_transformer, horizontal, place_of
 from segflow.tiling import Grid
@@ -146,7 +147,11 @@ class Placing:
         cut = np.full(len(shapes), None, object)
         for place, shape in enumerate(sound):
             bounds = shape.bounds
-            boxes = [shapely.box(*box) for box in self.boxes(bounds) if box[0] < box[2]] if np.isfinite(bounds).all() else []
+            boxes = (
+                [shapely.box(*box) for box in self.boxes(bounds) if box[0] < box[2]]
+                if np.isfinite(bounds).all()
+                else []
+            )
             cut[place] = shapely.intersection(shape, shapely.union_all(boxes)) if boxes else None
         return cut
 
@@ -173,7 +178,7 @@ def _turn(crs: CRS) -> float:
 
 @cache
 def _find_period(wkt: str) -> float | None:
-    """Give after which distance x starts anew in a system: a full turn of degrees, the equator of a cylinder; else None."""
+    """Give after which distance x starts anew in a system: a turn of degrees, the equator of a cylinder; else None."""
     crs = CRS.from_wkt(wkt)
     if crs.is_geographic:
         return _turn(crs)
@@ -225,7 +230,7 @@ def _is_finite(shape: Any) -> bool:  # noqa: ANN401  # shapely's geometries or N
 
 
 def _along_parallels(shape: Any, turn: float) -> Any:  # noqa: ANN401
-    """Give a polygon whose edges around half the globe or more have corners on the way, as their ends alone say nothing.
+    """Give a polygon whose edges around half the globe or more have corners on the way, as their ends say nothing.
 
     An edge from 179° to −179° is meant to go the short way, over the meridian; one from −180° to 180°, as boxes around
     the globe and caps of a pole have them, goes along its parallel.
@@ -261,7 +266,7 @@ def _in_one_piece(shape: Any, turn: float, span: tuple[float, float]) -> Any:  #
     if (steps > turn / 2 * (1 + _EXACT)).any():
         parts = [_unwrap_polygon(part, turn) for part in parts]
     copies = [
-        shapely.transform(part, lambda xy, k=k: xy + (k * turn, 0))
+        affinity.translate(part, k * turn)
         for part in parts
         for k in range(
             int(np.ceil((span[0] - part.bounds[2]) / turn)), int(np.floor((span[1] - part.bounds[0]) / turn)) + 1
@@ -274,9 +279,7 @@ def _in_one_piece(shape: Any, turn: float, span: tuple[float, float]) -> Any:  #
 
 def _unwrap_polygon(polygon: shapely.Polygon, turn: float) -> shapely.Polygon:
     """Let a polygon go on over the meridian, its holes with it."""
-    shell, *holes = [
-        _unwrap(np.asarray(ring.coords)[:, :2], turn) for ring in (polygon.exterior, *polygon.interiors)
-    ]
+    shell, *holes = [_unwrap(np.asarray(ring.coords)[:, :2], turn) for ring in (polygon.exterior, *polygon.interiors)]
     middle = (shell[:, 0].min() + shell[:, 0].max()) / 2
     moved = [hole - (turn * np.round((hole[:, 0].mean() - middle) / turn), 0) for hole in holes]
     return shapely.Polygon(shell, moved)

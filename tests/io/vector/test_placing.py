@@ -71,7 +71,7 @@ def cut(shape: Polygon) -> MultiPolygon:
     """Give a polygon cut at the meridian, as RFC 7946 wants it."""
     whole = shapely.make_valid(unwrapped(shape))
     parts = [
-        shapely.transform(piece, lambda xy, k=k: xy - (360 * k, 0))
+        shapely.transform(piece, lambda xy, k=k: xy - np.array([360 * k, 0]))
         for k in (-1, 0, 1)
         for piece in shapely.get_parts(whole & box(360 * k - 180, -90, 360 * k + 180, 90))
         if piece.area > 0
@@ -81,12 +81,12 @@ def cut(shape: Polygon) -> MultiPolygon:
 
 def eastward(shape: Polygon) -> Geometry:
     """Give a polygon with longitudes from 0 to 360."""
-    return shapely.transform(unwrapped(shape), lambda xy: xy + (360 * (xy[:, 0].max() <= 180), 0))
+    return shapely.transform(unwrapped(shape), lambda xy: xy + np.array([360 * (xy[:, 0].max() <= 180), 0]))
 
 
 def westward(shape: Polygon) -> Geometry:
     """Give a polygon with longitudes below −180°."""
-    return shapely.transform(unwrapped(shape), lambda xy: xy - (360 * (xy[:, 0].min() >= -180), 0))
+    return shapely.transform(unwrapped(shape), lambda xy: xy - np.array([360 * (xy[:, 0].min() >= -180), 0]))
 
 
 WRITERS: dict[str, Callable[[Polygon], Geometry]] = {
