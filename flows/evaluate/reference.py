@@ -14,7 +14,7 @@ from segflow.flows.evaluate.evaluated_map import BLOCK, ClassTable, MapToEvaluat
 from segflow.flows.evaluate.findings import Evaluation
 from segflow.flows.progress import Progress, stage
 from segflow.io.labels.polygons import LabelPolygons, count_outside, read_label_polygons
-from segflow.io.labels.references import UNKNOWN, ValueReader, Values, open_classes, open_reference
+from segflow.io.labels.references import UNKNOWN, ValueReader, Values, open_classes, open_reference, reference_doubts
 from segflow.io.pages.error_picture import ErrorPicture
 from segflow.io.scene.scenes import describe_scene
 from segflow.segmentation.scores.accuracy import AccuracyCounts, AccuracySettings
@@ -169,10 +169,9 @@ def _open_truth(
 ) -> Iterator[tuple[ValueReader, tuple[str, ...]]]:
     """Open a reference; give its reader and what the user should know of it."""
     if Path(reference).suffix.lower() in RASTERS:
-        with open_reference(
-            reference, grid, raster_access(settings), resample=settings.resample is not None, classes=_classes(settings)
-        ) as raster:
-            yield raster, ()
+        access, nearest = raster_access(settings), settings.resample is not None
+        with open_reference(reference, grid, access, resample=nearest, classes=_classes(settings)) as raster:
+            yield raster, reference_doubts(reference, grid, access, allow_shift=settings.allow_datum_shift)
         return
     if settings.class_field is None:
         msg = f"reference {reference} is a vector file: name the field of its class with --class-field"

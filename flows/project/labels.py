@@ -155,11 +155,12 @@ def _adopt(folder: Path, settings: TrainSettings, found: Mapping[str, Any]) -> P
     surveys = survey_labels(settings)
     names = {entry.value: entry.name for entry in settings.classes}
     if not any(sum_pixels(surveys)):
-        why = [line for line in warnings_of(surveys, {}) if "ignored" in line or "lie on no scene" in line]
-        why += tally_notes((s.labels for s in surveys if isinstance(s.labels, LabelRaster)), names)
-        msg = "; ".join(
-            [f"labels {settings.labels} leave no labelled pixel on the scenes of {folder}: check what they cover", *why]
-        )
+        why = tally_notes((s.labels for s in surveys if isinstance(s.labels, LabelRaster)), names)
+        if Path(settings.data, settings.labels.partition(LAYER_MARK)[0]).is_file():
+            features = open_source(str(Path(settings.data) / settings.labels)).features
+            why = (*why, f"none of its {features:,} polygons lies on a scene, or all are ignored")
+        where = f"labels {settings.labels} leave no labelled pixel on the scenes of {folder}"
+        msg = "; ".join((f"{where}: check what they cover", *why))
         raise SettingsError(msg)
     if changed != before:
         write_project(folder, changed)

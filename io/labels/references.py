@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyproj
 import rasterio
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
@@ -20,6 +21,7 @@ from segflow.io.scene.access import LOCAL, Access
 from segflow.io.scene.gdal import DRIVER, gdal_env, ignore_missing_georeference, scene_errors
 from segflow.io.scene.ground import crs_name
 from segflow.io.scene.scenes import Scene, SceneInfo, open_scene
+from segflow.io.vector.datums import check_datum_shift
 from segflow.tiling import Grid, Window
 
 Values = npt.NDArray[np.int64]  # (height, width); -1 for nodata
@@ -129,6 +131,24 @@ def open_reference(
             dataset = stack.enter_context(rasterio.open(info.path, driver=DRIVER, sharing=False))
             warped = stack.enter_context(_warp(dataset, grid))
         yield WarpedPixels(warped, info.path)
+
+
+def reference_doubts(
+    path: str | os.PathLike[str], grid: Grid, access: Access = LOCAL, *, allow_shift: bool
+) -> tuple[str, ...]:
+    """Say how far a reference raster may be off once it is brought onto the grid of the map, where that matters.
+
+    Raises
+    ------
+    SceneError
+        If it cannot be opened, or PROJ only guesses and more than a pixel may be lost, unless that is allowed.
+    """
+    info = describe_classes(path, access, role="reference")
+    if info.grid.crs is None or grid.crs is None or same_grid(info.grid, grid):
+        return ()
+    return check_datum_shift(
+        pyproj.CRS.from_user_input(info.grid.crs), grid, what=f"reference {path}", allowed=allow_shift
+    )
 
 
 def describe_grid(grid: Grid) -> str:
