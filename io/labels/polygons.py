@@ -186,7 +186,7 @@ def _polygons(
 
 def _polygonal(shape: Any) -> Any:  # noqa: ANN401  # shapely's geometries or None
     """Give the polygons of a geometry, None if there are none."""
-    if shape is None or not np.isfinite(shape.bounds).all():  # empty ones have bounds of NaN
-        return None
+    if shape is None or shape.geom_type == "Polygon":
+        return None if shape is None or shape.is_empty else shape
     parts = [part for part in shapely.get_parts(shape) if part.geom_type in {"Polygon", "MultiPolygon"}]
     return None if not parts else parts[0] if len(parts) == 1 else shapely.MultiPolygon(list(shapely.get_parts(parts)))

@@ -59,15 +59,12 @@ class Placing:
 
         None stands for those that have no place there: far from the scene its system may know no coordinates.
         """
-        huge = np.array([self._is_huge(shape) for shape in shapes], bool)
-        if huge.any():
-            shapes = shapes.copy()
-            shapes[huge] = self._clip(shapes[huge])
+        shapes = self._cut_huge(shapes)
         placed = self._transform(shapes)
-        lost = np.array([not _is_finite(shape) for shape in placed], bool) & ~shapely.is_missing(shapes)
+        lost = ~_are_finite(placed) & ~shapely.is_missing(shapes)
         if lost.any():  # of a polygon as large as a continent only what lies near the scene has coordinates
             placed[lost] = self._transform(self._clip(shapes[lost]))
-        placed = np.array([shape if _is_finite(shape) else None for shape in placed] + [None], object)[:-1]
+        placed[~_are_finite(placed)] = None
         return _map(placed, self._to_pixels)
 
     def place_points(self, points: Points) -> Points:
@@ -129,17 +126,20 @@ class Placing:
         (left, right), (bottom, top) = _reach(x - turn * np.round((x - middle) / turn), turn / 2), _reach(y, None)
         return left, bottom, right, top
 
-    def _is_huge(self, shape: Any) -> bool:  # noqa: ANN401
-        """Tell whether a polygon spans a quarter of the globe or more, and is not merely drawn over the meridian."""
-        if not self.crs.is_geographic or shape is None or shape.is_empty:
-            return False
+    def _cut_huge(self, shapes: Shapes) -> Shapes:
+        """Cut polygons that span a quarter of the globe or more, unless they are merely drawn over the meridian."""
+        if not self.crs.is_geographic or not len(shapes):
+            return shapes
         turn = _turn(self.crs)
-        xy = shapely.get_coordinates(shape)
-        wide, high = np.ptp(xy, axis=0) >= turn / 4
-        if high or not wide:
-            return bool(high)
-        steps = np.abs(np.diff(xy[:, 0]))
-        return not ((steps > turn / 2 + _EXACT) & (steps < turn - _EXACT)).any()
+        x0, y0, x1, y1 = shapely.bounds(shapes).T
+        with np.errstate(invalid="ignore"):
+            high, wide = y1 - y0 >= turn / 4, x1 - x0 >= turn / 4
+        huge = high | wide
+        huge[wide & ~high] = [not _is_wrapped(shape, turn) for shape in shapes[wide & ~high]]
+        if huge.any():
+            shapes = shapes.copy()
+            shapes[huge] = self._clip(shapes[huge])
+        return shapes
 
     def _clip(self, shapes: Shapes) -> Shapes:
         """Cut polygons to the box around the scene, as far as there is one."""
@@ -157,15 +157,24 @@ class Placing:
 
     def _transform(self, shapes: Shapes) -> Shapes:
         """Bring polygons into the system of the scene."""
-        if self.crs.is_geographic:
+        if self.crs.is_geographic and len(shapes):
             turn = _turn(self.crs)
-            shapes = np.array([_along_parallels(shape, turn) for shape in shapes] + [None], object)[:-1]
+            x0, _, x1, _ = shapely.bounds(shapes).T
+            for place in np.flatnonzero(x1 - x0 >= turn / 2 - _EXACT):
+                shapes = shapes.copy()
+                shapes[place] = _with_rings(shapes[place], lambda ring: _densify(ring, turn))
         placed = _map(shapes, lambda xy: np.column_stack(self._forward.transform(xy[:, 0], xy[:, 1])))
-        period = self._period
-        if period is None:
+        if self._period is None or not len(placed):
             return placed
         left, _, right, _ = self.grid.bounds
-        return np.array([_in_one_piece(shape, period, (left, right)) for shape in placed] + [None], object)[:-1]
+        x0, _, x1, _ = shapely.bounds(placed).T
+        period = self._period
+        plain = (
+            (x1 - x0 < period / 2) & (x0 >= right - period) & (x1 <= left + period)
+        )  # meets the scene once, if at all
+        for place in np.flatnonzero(~plain & _are_finite(placed)):
+            placed[place] = _in_one_piece(placed[place], period, (left, right))
+        return placed
 
     def _to_pixels(self, points: Points) -> Points:
         return _apply(self._into, points)
@@ -225,25 +234,23 @@ def _map(shapes: Shapes, change: Callable[[Points], Points]) -> Shapes:
     return np.asarray(shapely.transform(shapes, change), object)
 
 
-def _is_finite(shape: Any) -> bool:  # noqa: ANN401  # shapely's geometries or None
-    return shape is not None and bool(np.isfinite(shapely.get_coordinates(shape)).all())
+def _are_finite(shapes: Shapes) -> npt.NDArray[np.bool_]:
+    """Tell which shapes have coordinates, all of them finite; empty ones have none."""
+    return np.asarray(np.isfinite(shapely.bounds(shapes).reshape(-1, 4)).all(axis=1))
 
 
-def _along_parallels(shape: Any, turn: float) -> Any:  # noqa: ANN401
-    """Give a polygon whose edges around half the globe or more have corners on the way, as their ends say nothing.
+def _is_wrapped(shape: Any, turn: float) -> bool:  # noqa: ANN401
+    """Tell whether a polygon is drawn over the meridian from one end of the longitudes to the other."""
+    steps = np.abs(np.diff(shapely.get_coordinates(shape)[:, 0]))
+    return bool(((steps > turn / 2 + _EXACT) & (steps < turn - _EXACT)).any())
+
+
+def _densify(ring: Points, turn: float) -> Points:
+    """Give a ring whose edges around half the globe or more have corners on the way, as their ends say nothing.
 
     An edge from 179° to −179° is meant to go the short way, over the meridian; one from −180° to 180°, as boxes around
     the globe and caps of a pole have them, goes along its parallel.
     """
-    if shape is None or shape.is_empty:
-        return shape
-    xs = shapely.get_coordinates(shape)[:, 0]
-    if np.ptp(xs) < turn / 2 - _EXACT:
-        return shape
-    return _with_rings(shape, lambda ring: _densify(ring, turn))
-
-
-def _densify(ring: Points, turn: float) -> Points:
     steps = np.abs(np.diff(ring[:, 0]))
     long = (np.abs(steps - turn / 2) < _EXACT) | (steps > turn - _EXACT)
     if not long.any():
@@ -259,7 +266,7 @@ def _densify(ring: Points, turn: float) -> Points:
 
 def _in_one_piece(shape: Any, turn: float, span: tuple[float, float]) -> Any:  # noqa: ANN401
     """Give a polygon in one piece where x starts anew after a turn, as often as its turns meet a range of x."""
-    if not _is_finite(shape) or shape.is_empty or shape.geom_type not in {"Polygon", "MultiPolygon"}:
+    if shape.geom_type not in {"Polygon", "MultiPolygon"}:
         return shape
     steps = np.abs(np.diff(shapely.get_coordinates(shape)[:, 0]))
     parts = list(shapely.get_parts(shape))

@@ -28,7 +28,7 @@ GK3 = CRS.from_epsg(31467)
 
 
 def scene(path: Path, crs: str, x: float, y: float) -> Path:
-    pixels = np.random.default_rng(len(path.stem)).integers(1, 255, (3, SIDE, SIDE), dtype=np.uint8)
+    pixels = np.random.default_rng(int(x)).integers(1, 255, (3, SIDE, SIDE), dtype=np.uint8)
     return write_scene(path, pixels, crs=crs, transform=Affine(10, 0, x, 0, -10, y))
 
 
