@@ -45,7 +45,11 @@ class TrainSettings(RecipeSettings):
     ] = None
     class_values: Annotated[
         dict[Word | int, int],
-        Setting(PIXELS, Panel.DATA, "Class value of each entry of that field; 255: ignored."),
+        Setting(
+            PIXELS,
+            Panel.DATA,
+            "Class value of each entry of that field, or of each value of label rasters; 255: ignored.",
+        ),
     ] = field(default_factory=dict)
     background: Annotated[
         Annotated[int, Limits(ge=0, le=255)],

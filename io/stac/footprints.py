@@ -109,7 +109,7 @@ def _around_pole(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> 
     )
 
 
-def _rounded(shape: Polygon | MultiPolygon, bbox: tuple[float, float, float, float]) -> Footprint:
+def _rounded(shape: shapely.Geometry, bbox: tuple[float, float, float, float]) -> Footprint:
     """Round a footprint, outlines counterclockwise."""
     west, south, east, north = (round(float(value), DECIMALS) for value in bbox)
     oriented = shapely.orient_polygons(shapely.transform(shape, lambda points: points.round(DECIMALS)))

@@ -151,7 +151,10 @@ def check_datum_shift(source: CRS, grid: Grid, *, what: str, allowed: bool) -> t
         return ()
     found = f"{what} may be off by {shift.text}{share}: PROJ knows no datum shift {between} and takes none"
     if pixel is not None and shift.bound > pixel and not allowed:
-        msg = f"{found}; set the CRS they really have, or accept it with --allow-datum-shift (allow_datum_shift: true)"
+        advice = (
+            "set the right CRS" if shift.nameless else f"transform to {target.name} with a tool that has PROJ's grids"
+        )
+        msg = f"{found}; {advice}, or accept it with --allow-datum-shift (allow_datum_shift: true)"
         raise SceneError(msg)
     return (found,)
 
