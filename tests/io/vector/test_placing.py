@@ -140,6 +140,29 @@ def test_labels_in_projected_systems(tmp_path: Path, scene: str, crs: str) -> No
     assert (burn(write(tmp_path / "p.gpkg", [shape], crs), grid) != expected).sum() <= 4
 
 
+@pytest.mark.parametrize("writer", WRITERS)
+@pytest.mark.parametrize("crs", ["ESRI:54008", "ESRI:54009", "EPSG:8857", "EPSG:6933"])
+def test_projections_that_are_torn_at_180_degrees(tmp_path: Path, crs: str, writer: str) -> None:
+    """Sinusoidal, Mollweide, Equal Earth: a polygon over the meridian lies on both sides, not on all of its row."""
+    label = in_degrees(FIJI, box(5, 5, 75, 75)).simplify(0)
+    path = write(tmp_path / "p.gpkg", [WRITERS[writer](label), box(20, 10, 21, 11)])
+    for lon in (179.97, -179.97, 100):
+        grid = scene_at(crs, lon, -17, 100)
+        found = burn(path, grid) == 1
+        rows, cols = np.mgrid[:SIDE, :SIDE] + 0.5
+        there = Transformer.from_crs(crs, 4326, always_xy=True)
+        world = np.array(grid.transform @ (cols.ravel(), rows.ravel()))
+        degrees = np.array(there.transform(*world))
+        again = np.array(there.transform(*degrees, direction="INVERSE"))
+        real = (np.abs(again - world) < 1).all(axis=0)  # beyond the edge of the map a point stands for another one
+        back = Transformer.from_crs(4326, FIJI.crs, always_xy=True)
+        place = np.array(~FIJI.transform @ back.transform(*np.where(real, degrees, 0)))
+        expected = (real & (place > 5).all(axis=0) & (place < 75).all(axis=0)).reshape(grid.shape)
+
+        assert (found != expected)[real.reshape(grid.shape)].sum() <= SIDE  # pixels along its edges
+        assert expected.any() == (lon != 100)
+
+
 def test_a_pole_inside_a_scene_in_degrees(tmp_path: Path) -> None:
     grid = Grid(height=40, width=360, transform=Affine(1, 0, -180, 0, -0.5, 90), crs=CRS(4326).to_wkt())
     around = Point(0, 0).buffer(555_000, quad_segs=64)  # 5° around the pole
