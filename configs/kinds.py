@@ -6,6 +6,7 @@ Pydantic calls the checks when it reads settings; nothing here imports it.
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 
@@ -73,6 +74,30 @@ def _band(value: object) -> object:
     return int(value) if isinstance(value, str) and value.strip().isdigit() else composed(value)
 
 
+def _split_masks(value: object) -> object:
+    """Read ``scl; clouds.tif:1,2`` from an option or a variable as a list; commas part the values of one mask."""
+    return [part.strip() for part in value.split(";") if part.strip()] if isinstance(value, str) else value
+
+
+def _ends(value: object) -> object:
+    """Read ``LOW:HIGH`` from an option or a variable as two numbers.
+
+    Raises
+    ------
+    ValueError
+        If these are not two numbers of which the second is the higher one.
+    """
+    parts = value.split(":") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or len(parts) != 2:  # noqa: PLR2004
+        msg = f"reads LOW:HIGH, such as 0:3000, got {value!r}"
+        raise ValueError(msg)
+    low, high = (float(part) for part in parts)
+    if not (isfinite(low) and isfinite(high) and low < high):
+        msg = f"needs two numbers, the second higher than the first, got {value!r}"
+        raise ValueError(msg)
+    return low, high
+
+
 Word = Annotated[str, ReadBy(composed)]
 Count = Annotated[int, Limits(ge=0)]
 Positive = Annotated[int, Limits(gt=0)]
@@ -91,5 +116,7 @@ SceneName = Annotated[str, Limits(pattern=r"^[^/\\]+$")]
 
 Names = Annotated[tuple[str, ...], Limits(min_length=1), ReadBy(_split)]
 Bands = Annotated[tuple[Annotated[int | str, ReadBy(_band)], ...], Limits(min_length=1), ReadBy(_split)]
+Masks = Annotated[tuple[str, ...], Limits(min_length=1), ReadBy(_split_masks)]
+Ends = Annotated[tuple[float, float], ReadBy(_ends)]
 ClassNames = Annotated[dict[int, str], ReadBy(_pairs)]
 Geometries = Annotated[dict[str, Geometry], ReadBy(_pairs)]

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from segflow.configs.fields import settings_class
-from segflow.configs.kinds import Bands, Count, Device, Limits, Positive, SceneName
-from segflow.configs.limits import MaxBands, MaxBlock, MaxPixels
+from segflow.configs.kinds import Bands, Chance, Count, Device, Ends, Limits, Masks, Positive, SceneName
+from segflow.configs.limits import AllowDatumShift, MaxBands, MaxBlock, MaxPixels
 from segflow.configs.setting import NOTHING, PIXELS, PRODUCTS, Panel, Setting
 from segflow.configs.vector_rules import VectorRules
 
@@ -49,6 +49,57 @@ class RunSettings(VectorRules):
             Panel.WHAT,
             "Bands in the model's order, by number or name: 1,2,3 or red,green,blue.",
             unset="by name, else in their order",
+        ),
+    ] = None
+    aoi: Annotated[
+        str | None,
+        Setting(
+            PIXELS,
+            Panel.SCENE,
+            "Map only inside the polygons of this vector file, of any CRS; FILE.gpkg|layername=NAME names a layer.",
+            metavar="FILE",
+        ),
+    ] = None
+    mask: Annotated[
+        Masks | None,
+        Setting(
+            PIXELS,
+            Panel.SCENE,
+            "Make clouds and the like nodata: scl (Sentinel-2), qa_pixel (Landsat), fmask (HLS) as they come with the "
+            "scene, scl=FILE, or any raster of whole numbers; after a colon what to mask: clouds.tif:1,5-7 or "
+            "scl:cloud,cirrus. Several are parted by semicolons.",
+            metavar="MASK",
+        ),
+    ] = None
+    nodata: Annotated[
+        float | None,
+        Setting(PIXELS, Panel.SCENE, "Pixels with this value in any band are nodata, besides what the files declare."),
+    ] = None
+    alpha: Annotated[
+        bool,
+        Setting(PIXELS, Panel.SCENE, "Whether a band tagged as alpha masks, or is a band like others.", negative=True),
+    ] = True
+    rescale: Annotated[
+        Ends | None,
+        Setting(
+            PIXELS,
+            Panel.SCENE,
+            "Stored values that become 0 and 255 of a model of display values, else reflectance 0 and 1.",
+            unset="by declared scale and offset",
+            metavar="LOW:HIGH",
+        ),
+    ] = None
+    as_stored: Annotated[
+        bool,
+        Setting(PIXELS, Panel.SCENE, "Give the model the numbers as they are stored, whatever scale they declare."),
+    ] = False
+    max_shift: Annotated[
+        Chance | None,
+        Setting(
+            NOTHING,
+            Panel.SCENE,
+            "Refuse scenes of whose pixels a larger share is unlike those that the model was trained on.",
+            unset="warn",
         ),
     ] = None
     probabilities: Annotated[
@@ -104,6 +155,7 @@ class RunSettings(VectorRules):
     sidecars: Annotated[bool, Setting(PIXELS, Panel.TRUST, "Trust .ovr, .msk and .aux.xml files beside the scene.")] = (
         False
     )
+    allow_datum_shift: AllowDatumShift = False
     max_pixels: MaxPixels = None
     max_bands: MaxBands = None
     max_block: MaxBlock = None

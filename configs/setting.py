@@ -32,6 +32,7 @@ class Panel(StrEnum):
     AFTERWARDS = "Afterwards"
     CHIPS = "Chips"
     WHAT = "What"
+    SCENE = "Scene"
     HOW = "How"
     VECTORS = "Vectors"
     TRUST = "Trust"

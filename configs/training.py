@@ -65,6 +65,33 @@ class TrainSettings(RecipeSettings):
             PIXELS, Panel.DATA, "The bands of the scenes that these are, by number or name.", unset="as the names tell"
         ),
     ] = None
+    meaning: Annotated[
+        dict[str, tuple[Rate, float]],
+        Setting(
+            PIXELS,
+            Panel.DATA,
+            "Scale and offset of bands whose scenes declare none: a pixel means scale × pixel + offset, such as "
+            "reflectance.",
+        ),
+    ] = field(default_factory=dict)
+    display: Annotated[
+        bool,
+        Setting(
+            PIXELS,
+            Panel.DATA,
+            "Whether uint8 pixels with a scale are display values from 0 to 255, which saturate; without one they are.",
+        ),
+    ] = False
+    as_stored: Annotated[
+        bool, Setting(PIXELS, Panel.DATA, "Take the numbers as they are stored, whatever scale they declare.")
+    ] = False
+    nodata: Annotated[
+        float | None,
+        Setting(PIXELS, Panel.DATA, "Pixels with this value in any band are nodata, besides what the files declare."),
+    ] = None
+    alpha: Annotated[
+        bool, Setting(PIXELS, Panel.DATA, "Whether a band tagged as alpha masks, or is a band like others.")
+    ] = True
     scaling: Annotated[
         dict[Word, tuple[float, Rate]],
         Setting(

@@ -25,12 +25,22 @@ class RasterSettings(Protocol):
 def run_access(settings: RunSettings) -> Access:
     """Give how a run opens its scenes."""
     return Access(
-        sidecars=settings.sidecars, remote=settings.allow_remote, limits=_limits(settings, settings.max_bands)
+        sidecars=settings.sidecars,
+        remote=settings.allow_remote,
+        limits=_limits(settings, settings.max_bands),
+        alpha=settings.alpha,
+        nodata=settings.nodata,
     )
 
 
 def training_access(settings: TrainSettings) -> Access:
-    """Give how a training opens its scenes and labels: local files without sidecars."""
+    """Give how a training opens its scenes: local files without sidecars."""
+    limits = _limits(settings, settings.max_bands)
+    return Access(limits=limits, alpha=settings.alpha, nodata=settings.nodata)
+
+
+def label_access(settings: TrainSettings) -> Access:
+    """Give how a training opens its label rasters, whose alpha and nodata are their own."""
     return Access(limits=_limits(settings, settings.max_bands))
 
 

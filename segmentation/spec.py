@@ -33,6 +33,8 @@ class BandSpec:
         declared it; a scale of None where nothing is known of it.
     quantiles
         Values of the training pixels [unit of the pixels] at the shares `QUANTILES`; empty where not measured.
+    medians
+        Lowest and highest median of a training scene [unit of the pixels]; empty where not measured.
     """
 
     name: str
@@ -41,6 +43,7 @@ class BandSpec:
     scale: float | None = None
     offset: float = 0.0
     quantiles: tuple[float, ...] = ()
+    medians: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", unicodedata.normalize("NFC", self.name))
@@ -217,4 +220,4 @@ class ModelSpec:
 
 def _read_band(fields: dict[str, Any]) -> BandSpec:
     """Read a band from JSON, which has lists and no tuples."""
-    return BandSpec(**{**fields, "quantiles": tuple(fields.get("quantiles", ()))})
+    return BandSpec(**{**fields, **{name: tuple(fields.get(name, ())) for name in ("quantiles", "medians")}})

@@ -18,7 +18,7 @@ from itertools import islice
 from segflow.errors import SceneError, TileError
 from segflow.flows.inference.pipeline import Writer, writer
 from segflow.flows.inference.scene_readers import STRIP, SceneReaders, scene_readers
-from segflow.flows.inference.tiles import Mapped, TileJob, nothing
+from segflow.flows.inference.tiles import Mapped, TileJob, cut_to_area, nothing
 from segflow.io.scene.scenes import open_scene
 from segflow.io.work.canvas import Canvas, Layer, open_canvas
 from segflow.segmentation.predict.batches import fitting_parts
@@ -74,7 +74,7 @@ def predict_on_gpu(job: TileJob, indices: Sequence[int], engine: CudaEngine) -> 
             flights = _start(engine, full)
             if flights:
                 under_way.append(flights)
-            _write_behind(writing, canvas, engine, batch, flights, written)
+            _write_behind(job, writing, canvas, engine, batch, flights, written)
             damaged.update({read.tile.index: read.problem for read in batch if read.problem})
             now = time.perf_counter()
             seconds.update({read.tile.index: (now - before) / len(batch) for read in batch})
@@ -102,7 +102,11 @@ def _read_ahead(
         for index in islice(waiting, ahead - len(coming)):
             tile = job.tiles[index]
             staged = engine.stage(job.scene.dtype, len(job.bands), tile.read.shape)
-            coming.append((tile, staged, readers.read(tile.read, staged.pixels, staged.valid)))
+            if job.area is None or job.area.touches(tile.core):
+                coming.append((tile, staged, readers.read(tile.read, staged.pixels, staged.valid)))
+            else:
+                staged.valid[...] = False
+                coming.append((tile, staged, []))
 
     ask()
     while coming:
@@ -144,6 +148,7 @@ def _wait(flights: list[Flight]) -> None:
 
 
 def _write_behind(
+    job: TileJob,
     writing: Writer,
     canvas: "Future[Canvas]",
     engine: CudaEngine,
@@ -159,7 +164,7 @@ def _write_behind(
             blank = nothing(read.tile.core.shape, engine.classes if engine.probabilities else None)
             land: Callable[[], Prediction] = partial(_given, blank)
         else:
-            land = next(landing).land
+            land = partial(_land, job, read.tile, next(landing))
         written[read.tile.index] = [
             writing.submit(_write_layer, canvas, read.tile, name, land)
             for name in layers[: 3 if engine.probabilities else 2]
@@ -172,6 +177,10 @@ def _write_layer(canvas: "Future[Canvas]", tile: Tile, name: Layer, land: Callab
     if prediction.probabilities is not None:
         layers["probabilities"] = prediction.probabilities
     return canvas.result().write_layer(tile.core, name, layers[name])
+
+
+def _land(job: TileJob, tile: Tile, flight: Flight) -> Prediction:
+    return cut_to_area(job.area, tile.core, flight.land())
 
 
 def _given(prediction: Prediction) -> Prediction:

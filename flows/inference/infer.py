@@ -105,6 +105,7 @@ def tile_job(work: Work) -> TileJob:
         model=plan.model.path,
         model_digest=plan.model.digest,
         tiles=plan.tiles,
+        area=plan.area,
         canvas=work.canvas.path,
         device=settings.device,
         precision=settings.precision,

@@ -13,6 +13,7 @@ import numpy as np
 from segflow.errors import SceneError, TileError
 from segflow.flows.cluster.in_flight import worker_name
 from segflow.flows.inference.pipeline import prefetch, writer
+from segflow.io.labels.areas import Area
 from segflow.io.models.packages import model_digest, read_model_file
 from segflow.io.scene.access import Access
 from segflow.io.scene.scenes import SceneInfo, open_scene
@@ -24,7 +25,7 @@ from segflow.segmentation.predict.engines import Engine, Prediction
 from segflow.segmentation.predict.memory import tune_malloc
 from segflow.segmentation.predict.opening import open_engine
 from segflow.segmentation.spec import ModelSpec
-from segflow.tiling import NODATA, Tile, TileGrid
+from segflow.tiling import NODATA, Tile, TileGrid, Window
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -44,6 +45,8 @@ class TileJob:
         Path of the model and the digest that its file must have.
     tiles
         The tiling.
+    area
+        What is mapped; None: all of the scene.
     canvas
         Folder of the canvas, or its address.
     device, precision, batch, threads
@@ -61,6 +64,7 @@ class TileJob:
     model: str
     model_digest: str
     tiles: TileGrid
+    area: Area | None
     canvas: Place
     device: str
     precision: str
@@ -161,7 +165,8 @@ def _predict_on_cpu(job: TileJob, indices: tuple[int, ...], engine: Engine) -> M
     before = time.perf_counter()
     with writer(AHEAD) as writing:
         for batch in _batches(prefetch(_read_tiles(job, indices), AHEAD), job.batch or engine.preferred_batch):
-            for read, prediction in _predict(engine, batch):
+            for read, whole in _predict(engine, batch):
+                prediction = cut_to_area(job.area, read.tile.core, whole)
                 checksums[read.tile.index] = writing.submit(write_tile, canvas, read.tile, prediction)
                 if read.problem:
                     damaged[read.tile.index] = read.problem
@@ -239,21 +244,30 @@ def _read_tiles(job: TileJob, indices: tuple[int, ...]) -> Iterator[_Read]:
     with open_scene(job.scene, job.bands, job.access) as scene:
         for index in indices:
             tile = job.tiles[index]
+            if job.area is not None and not job.area.touches(tile.core):
+                yield _unread(job, tile)
+                continue
             try:
                 pixels, valid = scene.read_window(tile.read)
             except SceneError as error:
                 if not job.skip_damaged:
                     msg = f"tile {index} of {job.scene.path}: {error} (--on-tile-error nodata leaves such tiles empty)"
                     raise TileError(msg) from error
-                shape = tile.read.shape
-                yield _Read(
-                    tile=tile,
-                    pixels=np.zeros((len(job.bands), *shape), np.uint8),
-                    valid=np.zeros(shape, bool),
-                    problem=str(error),
-                )
+                yield _unread(job, tile, str(error))
             else:
                 yield _Read(tile=tile, pixels=pixels, valid=valid)
+
+
+def _unread(job: TileJob, tile: Tile, problem: str = "") -> _Read:
+    """Give a tile of which no pixel is valid."""
+    shape = tile.read.shape
+    pixels = np.zeros((len(job.bands), *shape), np.uint8)
+    return _Read(tile=tile, pixels=pixels, valid=np.zeros(shape, bool), problem=problem)
+
+
+def cut_to_area(area: Area | None, core: Window, prediction: Prediction) -> Prediction:
+    """Give the prediction of a core with nodata outside the area; the network has seen what lies there."""
+    return prediction if area is None else prediction.hide(~area.inside(core))
 
 
 def _batches(reads: Iterator[_Read], size: int) -> Iterator[list[_Read]]:

@@ -12,25 +12,24 @@ from segflow.segmentation.spec import ModelSpec
 
 
 def check_scene(scene: SceneInfo, ground: float | None, spec: ModelSpec) -> None:
-    """Check that the scene's pixels are what the model was trained on.
+    """Check that the scene's resolution is one that the model was trained for.
 
     Raises
     ------
     SceneMismatchError
-        If data type or ground sampling distance differ.
+        If it is not, with advice that helps: finer pixels can be averaged, coarser ones hold no more detail.
     """
     name = Path(scene.path).name
-    if scene.dtype != spec.dtype:
-        msg = (
-            f"{name} has {scene.dtype} pixels, but model {spec.name} needs {spec.dtype}: "
-            "convert it or choose another model"
-        )
-        raise SceneMismatchError(msg)
     low, high = spec.gsd_range
     if ground is not None and not low <= ground <= high:
+        advice = (
+            f"read it at {spec.gsd:g} m with --resample, or choose another model"
+            if ground < low
+            else "its pixels are too coarse, and resampling adds no detail: choose another model or a finer scene"
+        )
         msg = (
             f"{name} has a ground sampling distance of {ground:.4g} m, but model {spec.name} needs "
-            f"{low:g} to {high:g} m: read it at {spec.gsd:g} m with --resample, or choose another model"
+            f"{low:g} to {high:g} m: {advice}"
         )
         raise SceneMismatchError(msg)
 

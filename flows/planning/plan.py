@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
@@ -16,13 +17,15 @@ from segflow.flows.access import run_access
 from segflow.flows.models.lookup import ModelRef, find_model
 from segflow.flows.planning.checks import check_classes, check_products, check_scene, find_warnings, is_exact
 from segflow.flows.planning.gpu_tiling import gpu_core, uses_gpu
+from segflow.flows.planning.likeness import Likeness, look_at
 from segflow.flows.planning.paths import place_products, work_folder
+from segflow.flows.planning.reading import SceneReading, read_as_asked
 from segflow.flows.products.entries import wanted_products
 from segflow.flows.products.places import SceneProducts
-from segflow.io.inputs.band_files import BandChoice
-from segflow.io.inputs.kinds import ScenePath, describe_input
+from segflow.io.inputs.kinds import ScenePath
+from segflow.io.inputs.quality import mask_digests
+from segflow.io.labels.areas import Area
 from segflow.io.scene.access import Access
-from segflow.io.scene.bands import select_bands
 from segflow.io.scene.ground import gsd
 from segflow.io.scene.identity import input_identity
 from segflow.io.scene.scenes import SceneInfo
@@ -44,6 +47,8 @@ class RunPlan:
     ----------
     scene, bands
         The scene and the numbers of the bands that the model gets, in its order.
+    area
+        What is mapped; None: all of the scene.
     scene_digest
         ``sha256:…`` of the scene's content.
     inputs
@@ -62,10 +67,13 @@ class RunPlan:
         Digest of all that decides the value of a pixel; runs with one key share their work.
     warnings
         What the user should know though it stops nothing.
+    likeness
+        How like the scene's pixels are to the model's training pixels; None where the model does not tell.
     """
 
     scene: SceneInfo
     bands: tuple[int, ...]
+    area: Area | None
     scene_digest: str
     inputs: tuple[str, ...]
     ground: float | None
@@ -75,6 +83,7 @@ class RunPlan:
     products: SceneProducts
     key: str
     warnings: tuple[str, ...]
+    likeness: Likeness | None = None
 
     @property
     def name(self) -> str:
@@ -90,6 +99,11 @@ class RunPlan:
     def access(self) -> Access:
         """How the scene may be opened."""
         return run_access(self.settings)
+
+    @property
+    def touched(self) -> int:
+        """Number of tiles that are read: those with a pixel in the area that is mapped."""
+        return len(self.tiles) if self.area is None else sum(self.area.touches(tile.core) for tile in self.tiles)
 
     @property
     def exact(self) -> bool:
@@ -120,14 +134,8 @@ def plan_run(path: ScenePath, settings: RunSettings, *, remember: bool = True) -
         msg = "a mosaic is called after none of its files: give it a name with --name"
         raise SettingsError(msg)
     model = find_model(settings.model)
-    choice = BandChoice(wanted=tuple(band.name for band in model.spec.bands), chosen=settings.bands)
-    scene = describe_input(
-        path,
-        choice,
-        run_access(settings),
-        gsd=model.spec.gsd if settings.resample else None,
-    )
-    bands = select_bands(scene, choice.wanted, choice.chosen)
+    reading = read_as_asked(path, settings, model.spec)
+    scene = reading.scene
     ground = gsd(scene.grid)
     check_scene(scene, ground, model.spec)
     check_classes(settings, model.spec)
@@ -135,6 +143,7 @@ def plan_run(path: ScenePath, settings: RunSettings, *, remember: bool = True) -
     check_products(products)
     tiles = tile_scene(scene.grid.shape, model.spec, settings)
     device = settings.device if settings.scheduler else choose_device(settings.device).type
+    look = look_at(scene, reading.bands, model.spec, settings, run_access(settings))
     digest = input_identity(
         scene,
         run_access(settings),
@@ -142,7 +151,8 @@ def plan_run(path: ScenePath, settings: RunSettings, *, remember: bool = True) -
     )
     return RunPlan(
         scene=scene,
-        bands=bands,
+        bands=reading.bands,
+        area=reading.area,
         scene_digest=digest,
         inputs=tuple(part.path for part in scene.stacks[0]) if several else (scene.path,),
         ground=ground,
@@ -150,8 +160,9 @@ def plan_run(path: ScenePath, settings: RunSettings, *, remember: bool = True) -
         tiles=tiles,
         settings=settings,
         products=products,
-        key=run_key(digest, scene, bands, model, tiles, device, settings),
-        warnings=tuple(find_warnings(scene, model.spec, tiles.margin)),
+        key=run_key(digest, reading, model, tiles, device, settings, mask_digests(scene, run_access(settings))),
+        warnings=(*find_warnings(scene, model.spec, tiles.margin), *look.warnings, *reading.notes),
+        likeness=look.likeness,
     )
 
 
@@ -176,12 +187,12 @@ def tile_scene(shape: tuple[int, int], spec: ModelSpec, settings: RunSettings) -
 
 def run_key(  # the inputs that decide a pixel, each by name
     scene_digest: str,
-    scene: SceneInfo,
-    bands: tuple[int, ...],
+    reading: SceneReading,
     model: ModelRef,
     tiles: TileGrid,
     device: str,
     settings: RunSettings,
+    masks: Sequence[object] = (),
 ) -> str:
     """Give the digest of all that decides the value of a pixel: the scene's content, and each setting that does.
 
@@ -189,12 +200,16 @@ def run_key(  # the inputs that decide a pixel, each by name
     The tiling is part of it only where the map depends on the tiling.
     """
     exact = is_exact(model.spec, tiles.margin)
+    scene, area = reading.scene, reading.area
     resolved = {
         "name": settings.name or scene.name,
-        "bands": bands,
+        "bands": reading.bands,
         "model": model.digest,
         "device": device,
         "scheduler": None,  # `device` says what it decides
+        "aoi": None if area is None else area.digest,
+        "mask": list(masks),
+        "rescale": None if scene.conversion is None else asdict(scene.conversion),
         "mosaic": None,  # the scene's digest says of what parts it is
         "resample": None if scene.native is None else scene.grid.shape,
         "tile": None if exact else tiles.core,

@@ -73,7 +73,7 @@ def train_candidate(settings: RetrainSettings, progress: Progress | None = None)
         if shelf.in_use is not None:
             used = find_model(str(shelf.current)).spec
             for path in plan.scenes.values():
-                check_comparable(used, chosen, describe_scene(path, training_access(chosen)).dtype)
+                check_comparable(used, chosen, _dtype_of(path, plan, chosen))
         key = _key(chosen, settings, content)
         before = last_entry(entries, "trained", key)
         start = shelf.in_use if settings.from_current else None
@@ -141,3 +141,10 @@ def _train(shelf: ModelShelf, settings: TrainSettings, progress: Progress) -> st
 def _parts(plan: SplitPlan, content: Mapping[str, LabelledContent]) -> dict[str, dict[str, str]]:
     """Give what each scene holds and the one part that it serves."""
     return {name: {**asdict(content[name]), "part": next(iter(plan.parts[name]))} for name in plan.scenes}
+
+
+def _dtype_of(path: Path, plan: SplitPlan, settings: TrainSettings) -> str:
+    """Give the type of the pixels that a scene has in training."""
+    if plan.encoding is not None:
+        return plan.encoding.dtype
+    return describe_scene(path, training_access(settings)).dtype

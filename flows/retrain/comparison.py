@@ -9,6 +9,7 @@ import numpy.typing as npt
 from segflow.configs.training import TrainSettings
 from segflow.errors import ModelError
 from segflow.flows.models.lookup import ModelRef
+from segflow.flows.planning.encoding import model_encoding
 from segflow.flows.progress import Progress, stage
 from segflow.flows.train.labelled import read_samples
 from segflow.flows.train.scoring import rounded
@@ -123,7 +124,9 @@ def _count_model(
     spec = model.spec
     bands = tuple(band.name for band in spec.bands)
     asked = settings if bands == settings.bands else _other_bands(settings, bands)
-    samples = read_samples(plan, "test", asked, dependency=reach)
+    meant = model_encoding(spec)
+    seen = replace(plan, encoding=meant) if meant.known else plan
+    samples = read_samples(seen, "test", asked, dependency=reach)
     network = restore_network(spec, read_model_file(model.path)[1]).to(choose_device(settings.device))
     found: dict[str, Tables] = {}
     for sample in samples:

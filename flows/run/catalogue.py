@@ -10,15 +10,17 @@ from segflow import __version__
 from segflow.configs.fields import values_that_change
 from segflow.configs.setting import PRODUCTS
 from segflow.flows.models.lookup import shipped_models
+from segflow.flows.planning.encoding import describe_conversion
 from segflow.flows.planning.plan import FORMAT, RunPlan
 from segflow.flows.products.entries import ITEM, vector_classes
 from segflow.flows.products.pixels import model_legend
 from segflow.flows.products.product import FromRaster
-from segflow.flows.run.item import RECORD, ItemRecord
+from segflow.flows.run.item import NODATA_TABLE, RECORD, ItemRecord, ReadingRecord
 from segflow.flows.run.publish import withdraw
 from segflow.flows.run.rasters import RastersDone
 from segflow.flows.run.report import write_scene_report
 from segflow.flows.run.vectors import MapContents
+from segflow.io.inputs.quality import place_mask
 from segflow.io.stac.items import ItemAsset, build_item, write_item
 from segflow.io.storage.files import remove_file
 from segflow.segmentation.summary import MapSummary
@@ -73,6 +75,8 @@ def write_catalogue(plan: RunPlan, rasters: RastersDone, contents: MapContents) 
         properties={
             RECORD: _record(plan, rasters).as_properties(),
             "segflow:classes": class_table(plan, contents.summary),
+            **({} if plan.likeness is None else {"segflow:shift": plan.likeness.as_dict()}),
+            NODATA_TABLE: [each.as_dict() for each in contents.nodata],
             **moves(plan, contents),
         },
     )
@@ -141,7 +145,17 @@ def _record(plan: RunPlan, rasters: RastersDone) -> ItemRecord:
         files={},
         products=plan.products,
         parts=tuple(_href(plan, path) for path in plan.inputs) if len(plan.inputs) > 1 else (),
-        resample=settings.resample,
+        reading=ReadingRecord(
+            resample=settings.resample,
+            rescale=settings.rescale,
+            as_stored=settings.as_stored,
+            pixels=describe_conversion(plan.scene, plan.model.spec),
+            mask=tuple(
+                place_mask(text, lambda path: _href(plan, str(Path(path).absolute()))) for text in settings.mask or ()
+            ),
+            aoi=None if settings.aoi is None else _href(plan, str(Path(settings.aoi).absolute())),
+            aoi_digest=None if plan.area is None else plan.area.digest,
+        ),
     )
 
 

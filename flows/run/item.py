@@ -1,12 +1,14 @@
 """The record of a finished run: what the STAC item says about itself."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
 from segflow.errors import OutputError
 from segflow.flows.products.places import SceneProducts, item_place
+from segflow.flows.run.nodata import NodataCause
 from segflow.io.scene.access import Access
 from segflow.io.scene.limits import Limits
 from segflow.io.storage.addresses import Address, Place
@@ -16,8 +18,39 @@ from segflow.tiling import TileGrid
 
 _FILE = "file://"
 RECORD = "segflow:run"  # property of the item that holds the record
+NODATA_TABLE = "segflow:nodata"  # property of the item that holds why pixels are nodata
 _SHA256 = "1220"  # multihash: the function's number and the digest's length
 _PLAIN = ("key", "settings", "scene", "sidecars", "remote", "model", "model_digest", "device", "precision")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadingRecord:
+    """How a finished run read its scene.
+
+    Attributes
+    ----------
+    resample, rescale, as_stored, mask, aoi
+        The settings; files relative to the products' folder.
+    pixels
+        What became of the stored numbers, in words.
+    aoi_digest
+        Digest of the area of interest on the scene's grid.
+    """
+
+    resample: bool = False
+    rescale: tuple[float, float] | None = None
+    as_stored: bool = False
+    pixels: str = ""
+    mask: tuple[str, ...] = ()
+    aoi: str | None = None
+    aoi_digest: str | None = None
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """Read the record from plain values; items of earlier versions say less."""
+        known = {each.name: plain[each.name] for each in fields(cls) if each.name in plain}
+        ends = known.get("rescale")
+        return cls(**{**known, "mask": tuple(known.get("mask", ())), "rescale": ends and (ends[0], ends[1])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +79,10 @@ class ItemRecord:
         Where the products lie.
     parts
         Of a mosaic: all its files in their order, as `scene` names the first.
-    resample
-        Whether the scene was read at the model's ground sampling distance.
+    reading
+        How the scene was read.
+    nodata
+        Why pixels are nodata, and how many; empty before the item is written.
     """
 
     key: str
@@ -64,7 +99,8 @@ class ItemRecord:
     files: dict[str, tuple[str, int]]
     products: SceneProducts
     parts: tuple[str, ...] = ()
-    resample: bool = False
+    reading: ReadingRecord = field(default_factory=ReadingRecord)
+    nodata: tuple[NodataCause, ...] = ()
 
     @property
     def sidecars(self) -> bool:
@@ -84,9 +120,10 @@ class ItemRecord:
     @property
     def inputs(self) -> tuple[str, ...]:
         """Where what the scene was made of lies, or its address: one path, or the files of a mosaic."""
-        return tuple(self._place(href) for href in self.parts or (self.scene,))
+        return tuple(self.place(href) for href in self.parts or (self.scene,))
 
-    def _place(self, href: str) -> str:
+    def place(self, href: str) -> str:
+        """Give where a file lies that the record names, or its address."""
         if href.startswith(_FILE):  # of products that lie elsewhere
             return unquote(urlsplit(href).path)
         return href if "://" in href else str((self.products.folder / href).resolve())
@@ -113,8 +150,10 @@ class ItemRecord:
             "stride": tiles.stride,
             "damaged_tiles": list(self.damaged),
             "parts": list(self.parts),
-            "resample": self.resample,
+            **{name: value for name, value in asdict(self.reading).items() if value or name == "resample"},
             **({} if self.access.limits == Limits() else {"limits": asdict(self.access.limits)}),
+            **({} if self.access.alpha else {"alpha": False}),
+            **({} if self.access.nodata is None else {"nodata": self.access.nodata}),
         }
 
     @classmethod
@@ -136,6 +175,8 @@ class ItemRecord:
             sidecars=plain.pop("sidecars"),
             remote=plain.pop("remote"),
             limits=Limits(**properties.get("limits", {})),
+            alpha=properties.get("alpha", True),
+            nodata=properties.get("nodata"),
         )
         return cls(
             **plain,
@@ -146,7 +187,8 @@ class ItemRecord:
             tiles=TileGrid(height=height, width=width, **sizes),
             products=_products(folder),
             parts=tuple(properties.get("parts", ())),
-            resample=bool(properties.get("resample", False)),
+            reading=ReadingRecord.of(properties),
+            nodata=tuple(NodataCause.of(entry) for entry in item["properties"].get(NODATA_TABLE, ())),
         )
 
 

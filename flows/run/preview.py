@@ -9,6 +9,7 @@ import psutil
 
 from segflow.configs.run import RunSettings
 from segflow.flows.inference.tiles import load_engine
+from segflow.flows.planning.encoding import describe_conversion
 from segflow.flows.planning.plan import RunPlan, forward_memory, plan_run
 from segflow.io.inputs.kinds import ScenePath
 
@@ -30,18 +31,21 @@ class Preview:
         Estimated memory of one forward pass [bytes].
     free
         Memory that is available now [bytes].
+    touched
+        Number of tiles that are read: those that touch the area of interest.
     """
 
     plan: RunPlan
     speed: float
     memory: int
     free: int
+    touched: int
 
     @property
     def seconds(self) -> float:
         """Estimated time inside the network [s]."""
         height, width = self.plan.tiles.read_shape
-        return len(self.plan.tiles) * height * width / self.speed
+        return self.touched * height * width / self.speed
 
     def as_dict(self) -> dict[str, Any]:
         """Give the preview as plain values for JSON."""
@@ -53,7 +57,11 @@ class Preview:
             "gsd_m": plan.ground,
             "bands": plan.bands,
             "model": plan.model.spec.name,
+            "pixels": describe_conversion(plan.scene, plan.model.spec),
+            "masks": [mask.name for mask in plan.scene.masks],
+            "likeness": None if plan.likeness is None else plan.likeness.as_dict(),
             "tiles": len(tiles),
+            "tiles_read": self.touched,
             "tiles_down_across": tiles.counts,
             "core_px": tiles.core,
             "margin_px": tiles.margin,
@@ -78,8 +86,14 @@ class Preview:
         ground = "unknown resolution" if plan.ground is None else f"{plan.ground:.4g} m"
         height, width = tiles.read_shape
         promise = "equals one whole-scene pass" if plan.exact else "may depend on the tiling"
+        told = [
+            ("pixels", describe_conversion(plan.scene, spec) if plan.scene.conversion else ""),
+            ("masked", _join(mask.name for mask in plan.scene.masks)),
+            ("area", f"{plan.area.path}: {self.touched} of {len(tiles)} tiles are read" if plan.area else ""),
+        ]
         lines = [
             f"scene    {plan.scene.path}: {tiles.height} × {tiles.width} px, {ground}, bands {_join(plan.bands)}",
+            *(f"{name:8} {text}" for name, text in told if text),
             f"model    {spec.name} {spec.version}: {_join([c.name for c in spec.classes])}",
             f"tiles    {len(tiles)} ({down} × {across}) of {tiles.core} px, read {height} × {width} px",
             f"margin   {tiles.margin} px, costs {tiles.work:.2f}× the scene's pixels; the map {promise}",
@@ -105,6 +119,7 @@ def preview_run(path: ScenePath, settings: RunSettings) -> Preview:
         speed=_speed(plan),
         memory=forward_memory(plan.tiles, settings.batch or 1),
         free=psutil.virtual_memory().available,
+        touched=plan.touched,
     )
 
 

@@ -6,6 +6,7 @@ It holds no timings and no date of its own, so that equal runs give equal bytes.
 from pathlib import Path
 
 from segflow import __version__
+from segflow.flows.planning.encoding import describe_conversion
 from segflow.flows.planning.plan import RunPlan
 from segflow.flows.products.entries import CLASSES, REPORT
 from segflow.flows.products.places import SceneProducts
@@ -28,7 +29,7 @@ def write_scene_report(plan: RunPlan, rasters: RastersDone, contents: MapContent
         plan.products.path(REPORT),
         report_content(plan, rasters, contents),
         classes=plan.products.path(CLASSES),
-        scene=None if rasters.damaged else plan.scene,
+        scene=None if rasters.damaged else plan.scene.plain,
         access=plan.access,
     )
 
@@ -45,7 +46,13 @@ def report_content(plan: RunPlan, rasters: RastersDone, contents: MapContents) -
         classes=_shares(plan, contents),
         nodata=contents.summary.count(NODATA),
         notes=(*plan.warnings, *_damage(plan, rasters)),
-        sections=(_scene_facts(plan), _model_facts(plan), _run_facts(plan), *_moved_facts(plan, contents)),
+        sections=(
+            _scene_facts(plan),
+            _model_facts(plan),
+            _run_facts(plan),
+            *_nodata_facts(plan, contents),
+            *_moved_facts(plan, contents),
+        ),
         files=_files(plan.products),
         footer=f"segflow {__version__}, run {plan.key}",
     )
@@ -79,7 +86,10 @@ def _scene_facts(plan: RunPlan) -> ReportSection:
         ("Shape", f"{scene.grid.height} × {scene.grid.width} px{_native(plan)}"),
         ("Resolution", "unknown" if plan.ground is None else f"{plan.ground:.4g} m"),
         ("Bands", ", ".join(map(str, plan.bands))),
-        ("Data type", scene.dtype),
+        ("Pixels", describe_conversion(scene, plan.model.spec)),
+        *([("Like the training scenes", plan.likeness.describe())] if plan.likeness else []),
+        *([("Masks", ", ".join(mask.name for mask in scene.masks))] if scene.masks else []),
+        *([("Area of interest", Path(plan.area.path).name)] if plan.area else []),
         ("Acquired", scene.acquired or "unknown"),
         ("Content", plan.scene_digest),
     ]
@@ -129,6 +139,16 @@ def list_moves(plan: RunPlan, contents: MapContents) -> tuple[tuple[str, str], .
         (f"{names[move.source]} → {names[move.target]}", f"{move.pixels:,} px, {area_text(move.area_m2)}")
         for move in contents.moved
     )
+
+
+def _nodata_facts(plan: RunPlan, contents: MapContents) -> tuple[ReportSection, ...]:
+    """Say why pixels are nodata; nothing where none is."""
+    share = plan.scene.grid.window.size / 100
+    facts = tuple(
+        (each.cause[:1].upper() + each.cause[1:], f"{each.pixels:,} px, {each.pixels / share:.3g} %")
+        for each in contents.nodata
+    )
+    return (ReportSection(title="No data", facts=facts),) if facts else ()
 
 
 def _moved_facts(plan: RunPlan, contents: MapContents) -> tuple[ReportSection, ...]:

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from segflow.flows.inference.infer import InferenceTimes
 from segflow.flows.planning.plan import RunPlan
+from segflow.flows.run.nodata import NodataCause
 from segflow.io.storage.addresses import Address, Place
 
 
@@ -25,6 +26,8 @@ class RunResult:
         Number of tiles, and of those that an earlier run had done.
     damaged
         Number of tiles that were left empty because they could not be read.
+    nodata
+        Why pixels are nodata, and how many.
     moved
         What small objects and holes moved from class to class in the vectors, in words; where that was asked for.
     seconds
@@ -41,6 +44,7 @@ class RunResult:
     tiles: int
     reused: int
     damaged: int
+    nodata: tuple[NodataCause, ...] = ()
     moved: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     inference: InferenceTimes = field(default_factory=InferenceTimes)
@@ -53,6 +57,7 @@ class RunResult:
         *,
         reused: int,
         damaged: int,
+        nodata: tuple[NodataCause, ...] = (),
         moved: tuple[str, ...] = (),
         seconds: dict[str, float] | None = None,
         inference: InferenceTimes | None = None,
@@ -66,6 +71,7 @@ class RunResult:
             tiles=len(plan.tiles),
             reused=reused,
             damaged=damaged,
+            nodata=nodata,
             moved=moved,
             seconds=seconds or {},
             inference=inference or InferenceTimes(),
@@ -89,9 +95,12 @@ class RunResult:
     def describe(self) -> str:
         """Give the result as a line to read."""
         empty = f", {self.damaged} tiles left empty" if self.damaged else ""
+        share = self.pixels / 100
+        causes = ", ".join(f"{each.cause} {each.pixels / share:.3g} %" for each in self.nodata)
+        nodata = f"; nodata: {causes}" if causes else ""
         if self.finished_before:
-            return f"{self.place}: was done before (run {self.key}){empty}"
+            return f"{self.place}: was done before (run {self.key}){empty}{nodata}"
         stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())
         again = f", {self.reused} of them done before" if self.reused else ""
         moved = f"; small objects moved: {', '.join(self.moved)}" if self.moved else ""
-        return f"{self.place}: {self.tiles} tiles{again}{empty}; {stages}{moved}"
+        return f"{self.place}: {self.tiles} tiles{again}{empty}; {stages}{moved}{nodata}"

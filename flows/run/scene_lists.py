@@ -33,6 +33,8 @@ class SceneEntry:
         What it and its products are called.
     named
         Whether somebody chose the name; else it is what its path tells.
+    aoi, mask
+        Area of interest and masks of this scene; None: as the settings say.
     overwrite
         Whether products of another scene, model or setting may be replaced here, whatever the settings say.
     """
@@ -41,11 +43,19 @@ class SceneEntry:
     name: str
     named: bool = False
     overwrite: bool = False
+    aoi: str | None = None
+    mask: tuple[str, ...] | None = None
 
     def settings(self, settings: RunSettings) -> RunSettings:
         """Give the settings of a batch as they are for this scene."""
         name = self.name if self.named else settings.name
-        return replace(settings, name=name, overwrite=settings.overwrite or self.overwrite)
+        return replace(
+            settings,
+            name=name,
+            overwrite=settings.overwrite or self.overwrite,
+            aoi=self.aoi or settings.aoi,
+            mask=self.mask or settings.mask,
+        )
 
 
 def gather_scenes(
@@ -112,7 +122,13 @@ def _open_up(text: str) -> list[ListedScene]:
 
 
 def _entry(scene: ListedScene) -> SceneEntry:
-    return SceneEntry(path=scene.path, name=scene.name or _stem(scene.path), named=scene.name is not None)
+    return SceneEntry(
+        path=scene.path,
+        name=scene.name or _stem(scene.path),
+        named=scene.name is not None,
+        aoi=scene.aoi,
+        mask=None if scene.mask is None else tuple(part.strip() for part in scene.mask.split(";") if part.strip()),
+    )
 
 
 def _stem(path: str) -> str:

@@ -5,6 +5,7 @@ Every stage takes up what an earlier run left; the item comes last and says that
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from distributed import Client
 
@@ -16,6 +17,7 @@ from segflow.flows.planning.plan import RunPlan, plan_run
 from segflow.flows.progress import Progress, Silence, Stopwatch
 from segflow.flows.run.catalogue import remove_stale, settings_digest, write_catalogue
 from segflow.flows.run.item import read_item
+from segflow.flows.run.nodata import count_causes
 from segflow.flows.run.output_hold import OutputHold, hold_output
 from segflow.flows.run.publish import publish
 from segflow.flows.run.rasters import RastersDone, find_rasters, write_rasters
@@ -73,6 +75,8 @@ def make_products(
         rasters, reused, times = _make_rasters(plan, progress, clock, state, client)
     with clock.measure("vectors"):
         contents = write_vectors(plan, progress)
+    with clock.measure("nodata"):
+        contents = replace(contents, nodata=count_causes(plan, rasters.damaged.keys(), contents.summary))
     with clock.measure("report"):
         write_catalogue(plan, rasters, contents)
     if plan.products.address is not None:
@@ -82,6 +86,7 @@ def make_products(
         plan,
         reused=reused,
         damaged=len(rasters.damaged),
+        nodata=contents.nodata,
         moved=tuple(f"{classes} {amount}" for classes, amount in list_moves(plan, contents)),
         seconds=clock.seconds,
         inference=times,
@@ -110,7 +115,7 @@ def find_result(plan: RunPlan) -> RunResult | None:
         return None
     if item.damaged and plan.settings.on_tile_error == "fail":
         return None
-    return RunResult.of(plan, reused=len(plan.tiles), damaged=len(item.damaged))
+    return RunResult.of(plan, reused=len(plan.tiles), damaged=len(item.damaged), nodata=item.nodata)
 
 
 def _make_rasters(

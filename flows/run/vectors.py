@@ -7,6 +7,7 @@ from segflow.flows.planning.plan import RunPlan
 from segflow.flows.products.entries import CLASSES, CONFIDENCE, vector_classes
 from segflow.flows.products.product import FromObjects
 from segflow.flows.progress import Progress, stage
+from segflow.flows.run.nodata import NodataCause
 from segflow.flows.vectorize.class_layers import ClassLayer, Origin
 from segflow.flows.vectorize.polygon_layers import write_polygons
 from segflow.flows.vectorize.pool import cores, open_pool
@@ -36,11 +37,14 @@ class MapContents:
         Number of objects in the GeoPackage by class value, of the classes that have a layer there.
     moved
         What small objects and holes moved from class to class, in the vectors alone.
+    nodata
+        Why pixels are nodata, in the rasters.
     """
 
     summary: MapSummary
     objects: dict[int, int]
     moved: tuple[Moved, ...] = ()
+    nodata: tuple[NodataCause, ...] = ()
 
 
 def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:

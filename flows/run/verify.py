@@ -10,15 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from segflow.configs.run import RunSettings
 from segflow.errors import OutputError
-from segflow.flows.inference.tiles import load_engine
+from segflow.flows.inference.tiles import cut_to_area, load_engine
 from segflow.flows.models.lookup import find_model
+from segflow.flows.planning.reading import read_as_asked
 from segflow.flows.products.entries import CLASSES, CONFIDENCE
 from segflow.flows.products.places import SceneProducts
 from segflow.flows.run.item import ItemRecord, find_item
-from segflow.io.inputs.band_files import BandChoice
-from segflow.io.inputs.kinds import describe_input
+from segflow.io.inputs.quality import place_mask
+from segflow.io.labels.areas import Area
 from segflow.io.raster.maps import open_map
+from segflow.io.scene.limits import MIB
 from segflow.io.scene.scenes import Scene, open_scene
 from segflow.io.storage.addresses import Address, Place, place_of
 from segflow.io.storage.files import sha256_file
@@ -164,30 +167,49 @@ def _count_differences(item: ItemRecord, windows: list[Window]) -> int:
     if model.digest != item.model_digest:
         msg = f"model {item.model} is not the one that made these products: seams cannot be checked"
         raise OutputError(msg)
-    described = describe_input(
-        item.inputs,
-        BandChoice(wanted=tuple(band.name for band in model.spec.bands), chosen=item.bands),
-        item.access,
-        gsd=model.spec.gsd if item.resample else None,
-    )
+    reading = read_as_asked(item.inputs, _settings(item), model.spec)
+    if reading.area is not None and reading.area.digest != item.reading.aoi_digest:
+        msg = f"area of interest {reading.area.path} has changed since the run: seams cannot be checked"
+        raise OutputError(msg)
     engine = load_engine(model.path, model.digest, item.device, item.precision, None, False)  # noqa: FBT003
     with (
         _rasters(item.products) as products,
-        open_scene(described, item.bands, item.access) as scene,
+        open_scene(reading.scene, reading.bands, item.access) as scene,
         open_map(products.path(CLASSES)) as classes,
         open_map(products.path(CONFIDENCE)) as confidence,
     ):
         differing = 0
         truth = replace(item.tiles, margin=max(item.tiles.margin, model.spec.dependency or model.spec.margin))
         for window in windows:
-            labels, percent = _predict(engine, scene, truth.around(window))
+            labels, percent = _predict(engine, scene, truth.around(window), reading.area)
             changed = (labels != classes.read(window)) | (percent != confidence.read(window))
             differing += int(np.count_nonzero(changed))
     return differing
 
 
-def _predict(engine: Engine, scene: Scene, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
+def _settings(item: ItemRecord) -> RunSettings:
+    """Give settings that read the scene as the run did."""
+    reading = item.reading
+    return RunSettings(
+        bands=item.bands,
+        allow_datum_shift=True,  # as the run did, or it would have stopped
+        resample=reading.resample,
+        rescale=reading.rescale,
+        as_stored=reading.as_stored,
+        mask=tuple(place_mask(text, item.place) for text in reading.mask) or None,
+        aoi=None if reading.aoi is None else item.place(reading.aoi),
+        alpha=item.access.alpha,
+        nodata=item.access.nodata,
+        sidecars=item.access.sidecars,
+        allow_remote=item.access.remote,
+        max_bands=item.access.limits.max_bands,
+        max_pixels=item.access.limits.max_pixels,
+        max_block=-(-item.access.limits.max_block_bytes // MIB),
+    )
+
+
+def _predict(engine: Engine, scene: Scene, tile: Tile, area: Area | None) -> tuple[np.ndarray, np.ndarray]:
     pixels, valid = scene.read_window(tile.read)
-    prediction = engine.predict(pixels[None], valid[None])
-    core = tile.core_in_read.slices
-    return prediction.labels[0][core], prediction.confidence[0][core]
+    whole = engine.predict(pixels[None], valid[None]).crop(0, tile.core_in_read)
+    prediction = cut_to_area(area, tile.core, whole)
+    return prediction.labels, prediction.confidence

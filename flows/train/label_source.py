@@ -5,7 +5,7 @@ from pathlib import Path
 
 from segflow.configs.training import TrainSettings
 from segflow.errors import SceneError, TrainingError
-from segflow.flows.access import training_access
+from segflow.flows.access import label_access, training_access
 from segflow.io.labels.polygons import IGNORE, LabelPolygons, count_outside, read_label_polygons
 from segflow.io.labels.rasters import LabelRaster, open_label_raster, tally_notes
 from segflow.io.scene.scenes import describe_scene
@@ -58,7 +58,7 @@ def open_labels(scene: Path, grid: Grid, settings: TrainSettings) -> SceneLabels
     values = [entry.value for entry in settings.classes]
     if path.endswith(_RASTERS):
         mapping = _raster_mapping(settings.class_values, path)
-        return open_label_raster(path, grid, values, mapping, training_access(settings))
+        return open_label_raster(path, grid, values, mapping, label_access(settings))
     if settings.class_field is None:
         fields = ", ".join(open_source(path).fields)
         msg = f"labels {path} are polygons, so `class_field` must say which class each one is, one of: {fields}"

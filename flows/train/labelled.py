@@ -1,6 +1,5 @@
 """Labelled scenes for training: read into memory part by part, so that test scenes are read last."""
 
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -10,6 +9,7 @@ from segflow.configs.training import TrainSettings
 from segflow.errors import SceneError, TrainingError
 from segflow.flows.access import training_access
 from segflow.flows.train.label_source import SceneLabels, cut_windows, open_labels
+from segflow.flows.train.meaning import read_alike
 from segflow.flows.train.splitting import SplitPlan, plan_split
 from segflow.io.labels.polygons import IGNORE
 from segflow.io.scene.info import SceneInfo
@@ -56,7 +56,7 @@ def read_samples(plan: SplitPlan, part: Part, settings: TrainSettings, *, depend
     """
     buffer = buffer_between(settings.split.buffer, dependency) if plan.blocks else 0
     found = [
-        _read_sample(plan.scenes[name], settings, _Area(part, plan.blocks.get(name), buffer), dependency)
+        _read_sample(plan, name, settings, _Area(part, plan.blocks.get(name), buffer), dependency)
         for name in plan.names(part)
     ]
     samples = [sample for sample in found if sample is not None]
@@ -87,9 +87,11 @@ class _Area:
             check_distance({**masks, self._part: labels != IGNORE}, buffer=self._buffer, scene=scene)
 
 
-def _read_sample(path: Path, settings: TrainSettings, area: _Area, dependency: int | None) -> Sample | None:
+def _read_sample(
+    plan: SplitPlan, name: str, settings: TrainSettings, area: _Area, dependency: int | None
+) -> Sample | None:
     """Read one scene, or of a large one the surroundings of its labels; None if it has no labelled pixel."""
-    access = training_access(settings)
+    path, access = plan.scenes[name], training_access(settings)
     info = describe_scene(path, access)
     bands = select_bands(info, settings.bands, settings.bands_chosen)
     _check_gsd(info, settings)
@@ -97,7 +99,7 @@ def _read_sample(path: Path, settings: TrainSettings, area: _Area, dependency: i
     window = _labelled_window(info, labels, area, settings.chip, dependency)
     if labels is None or window is None:
         return None
-    with open_scene(path, bands, access) as scene:
+    with open_scene(read_alike(info, bands, plan.encoding, settings), bands, access) as scene:
         pixels, valid = scene.read_window(window)
     kept = np.where(valid, area.keep(labels.read(window), window), np.uint8(IGNORE))
     if (kept == IGNORE).all():

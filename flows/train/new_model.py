@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,12 @@ from segflow.flows.models.lookup import ModelRef, find_model
 from segflow.flows.progress import Progress
 from segflow.flows.train.pretrained import start_from
 from segflow.io.models.packages import read_model_file
+from segflow.io.scene.conversion import Encoding
 from segflow.segmentation.networks.registry import Network, build_network
 from segflow.segmentation.probe import Probe, guarantee_for, probe_network
 from segflow.segmentation.spec import BandSpec, ClassSpec, ModelSpec
 from segflow.segmentation.training.atlas import count_labels
-from segflow.segmentation.training.chips import Sample, measure_bands
+from segflow.segmentation.training.chips import Sample, measure_bands, measure_medians, measure_quantiles
 from segflow.segmentation.training.fine_tuning import adopt_weights, check_start
 from segflow.segmentation.training.loop import set_up
 
@@ -86,7 +87,12 @@ def _adopt(network: Network, start: ModelRef, classes: int, progress: Progress) 
 
 
 def describe_model(
-    settings: TrainSettings, beginning: Beginning, training: Sequence[Sample], later: Sequence[Sample] = ()
+    settings: TrainSettings,
+    beginning: Beginning,
+    training: Sequence[Sample],
+    later: Sequence[Sample] = (),
+    *,
+    encoding: Encoding | None = None,
 ) -> ModelSpec:
     """Give the spec without scores; called before the first step, so that errors come early.
 
@@ -98,6 +104,8 @@ def describe_model(
         Training scenes; they give the scaling of the bands.
     later
         Further scenes that a refit is trained on.
+    encoding
+        What the pixels of the scenes mean; None: nothing is known.
 
     Raises
     ------
@@ -116,7 +124,7 @@ def describe_model(
         version=settings.version,
         architecture=settings.network,
         arguments=settings.arguments,
-        bands=_scale_bands(settings, training, beginning.start, dtypes[0]),
+        bands=_measured(_scale_bands(settings, training, beginning.start, dtypes[0]), [*training, *later], encoding),
         dtype=dtypes[0],
         gsd=settings.gsd,
         gsd_range=settings.gsd_range,
@@ -128,6 +136,7 @@ def describe_model(
         core=settings.core,
         data=settings.description,
         licence=settings.licence,
+        display=dtypes[0] == "uint8" and (encoding is None or settings.display),
         provenance=_provenance(settings, beginning.start, [*training, *later]),
     )
 
@@ -186,6 +195,19 @@ def _scale_bands(
             raise ModelError(msg)
         return tuple(chosen.get(band.name, band) for band in start.spec.bands)
     return tuple(chosen.get(band.name, band) for band in measure_bands(training, settings.bands))
+
+
+def _measured(
+    bands: tuple[BandSpec, ...], training: Sequence[Sample], encoding: Encoding | None
+) -> tuple[BandSpec, ...]:
+    """Give bands with the distribution of their training pixels, and what these mean."""
+    told = [(None, 0.0)] * len(bands) if encoding is None else list(zip(encoding.scales, encoding.offsets, strict=True))
+    return tuple(
+        replace(band, scale=scale, offset=offset, quantiles=quantiles, medians=medians)
+        for band, (scale, offset), quantiles, medians in zip(
+            bands, told, measure_quantiles(training), measure_medians(training), strict=True
+        )
+    )
 
 
 def _provenance(settings: TrainSettings, start: ModelRef | None, training: Sequence[Sample]) -> dict[str, object]:

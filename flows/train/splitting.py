@@ -12,8 +12,10 @@ from segflow.configs.training import TrainSettings
 from segflow.errors import SceneError
 from segflow.flows.access import training_access
 from segflow.flows.train.label_source import find_labels, find_scenes, label_notes, open_labels
+from segflow.flows.train.meaning import find_encoding
 from segflow.io.labels.polygons import IGNORE
 from segflow.io.scene.access import Access
+from segflow.io.scene.conversion import Encoding
 from segflow.io.scene.pixels import digest_candidates
 from segflow.io.scene.scenes import describe_scene
 from segflow.io.stac.footprints import footprint
@@ -48,6 +50,8 @@ class SplitPlan:
         What the user should know, a line each.
     together
         Pairs of scenes that must serve one part: they show the same ground or hold the same pixels.
+    encoding
+        What the pixels of all scenes are to be; None: as they are stored.
     """
 
     scenes: Mapping[str, Path]
@@ -55,6 +59,7 @@ class SplitPlan:
     blocks: Mapping[str, SceneBlocks] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     together: tuple[tuple[str, str], ...] = ()
+    encoding: Encoding | None = None
 
     def names(self, part: Part) -> tuple[str, ...]:
         """Give the names of the scenes that serve a part."""
@@ -105,7 +110,14 @@ def plan_split(settings: TrainSettings) -> SplitPlan:
         else {name: frozenset({part}) for name, part in parts.items()}
     )
     check_leakage(served, overlaps=overlaps, twins=twins)
-    return SplitPlan(scenes=scenes, parts=served, blocks=blocks, notes=notes, together=pairs)
+    return SplitPlan(
+        scenes=scenes,
+        parts=served,
+        blocks=blocks,
+        notes=notes,
+        together=pairs,
+        encoding=find_encoding(scenes, settings),
+    )
 
 
 def _labelled_scenes(settings: TrainSettings) -> tuple[dict[str, Path], tuple[str, ...]]:

@@ -75,7 +75,7 @@ def train_model(settings: TrainSettings, progress: Progress | None = None, *, re
     training = read_samples(plan, "training", settings, dependency=reach)
     validation = read_samples(plan, "validation", settings, dependency=reach)
     untrained = copy.deepcopy(beginning.network) if settings.refit else None  # what a refit starts from
-    spec = describe_model(settings, beginning, training, validation if settings.refit else ())
+    spec = describe_model(settings, beginning, training, validation if settings.refit else (), encoding=plan.encoding)
     for name in find_unseen(settings, training):
         progress.note(f"warning: no training scene has a pixel of {name}: the model will not find it")
     progress.note(f"{spec.name}: stride {spec.stride} px, margin {spec.margin} px, {spec.guarantee}")

@@ -11,6 +11,7 @@ from segflow.errors import SceneMismatchError
 from segflow.io.inputs.mosaics import check_dtypes_agree, disagreement, place_on
 from segflow.io.scene.access import Access
 from segflow.io.scene.bands import BandList, select_bands
+from segflow.io.scene.conversion import meaning_text
 from segflow.io.scene.info import Band, Part, SceneInfo
 from segflow.io.scene.scenes import describe_scene
 
@@ -91,11 +92,18 @@ def _declared(band: Band, file: BandFile, infos: dict[str, SceneInfo]) -> Band:
     if file.path not in infos:
         return band
     own = next((each for each in infos[file.path].bands if each.number == file.number), band)
+    stated = (own.scale if file.scale is None else file.scale, own.offset if file.offset is None else file.offset)
+    if (own.scale, own.offset) not in {(1.0, 0.0), stated}:
+        msg = (
+            f"{file.path} declares {meaning_text(own.scale, own.offset)}, but its product or item "
+            f"{meaning_text(*stated)}: which is right? correct one of them (gdal_edit -scale -offset)"
+        )
+        raise SceneMismatchError(msg)
     return replace(
         band,
         nodata=own.nodata if file.nodata is None else file.nodata,
-        scale=own.scale if file.scale is None else file.scale,
-        offset=own.offset if file.offset is None else file.offset,
+        scale=stated[0],
+        offset=stated[1],
     )
 
 

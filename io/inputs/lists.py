@@ -28,10 +28,14 @@ class ListedScene:
         Its file, folder or address.
     name
         What the list calls it; None: after its file.
+    aoi, mask
+        Area of interest and masks of this scene, as the settings of these names; None: as for all.
     """
 
     path: str
     name: str | None = None
+    aoi: str | None = None
+    mask: str | None = None
 
 
 def match_files(pattern: str) -> list[str]:
@@ -49,9 +53,9 @@ def match_files(pattern: str) -> list[str]:
 
 
 def read_csv_list(path: Path) -> list[ListedScene]:
-    """Give the scenes of a CSV table: its column `scene` and, where there is one, `name`.
+    """Give the scenes of a CSV table: its column `scene` and, where there are such, `name`, `aoi` and `mask`.
 
-    Relative paths start at the folder of the table.
+    Relative paths start at the folder of the table, those of masks at the working folder, as in the option.
 
     Raises
     ------
@@ -73,7 +77,9 @@ def read_csv_list(path: Path) -> list[ListedScene]:
         scene, name = (row.get("scene") or "").strip(), (row.get("name") or "").strip()
         if not scene:
             _refuse(path, f"names no scene in line {line}", "fill in the column scene")
-        scenes.append(ListedScene(path=_resolve(path.parent, scene), name=name or None))
+        aoi, mask = (row.get("aoi") or "").strip(), (row.get("mask") or "").strip()
+        place = _resolve(path.parent, aoi) if aoi else None
+        scenes.append(ListedScene(path=_resolve(path.parent, scene), name=name or None, aoi=place, mask=mask or None))
     if not scenes:
         _refuse(path, "lists no scene", "add rows")
     return scenes

@@ -12,6 +12,7 @@ from affine import Affine
 
 from segflow.errors import SceneMismatchError
 from segflow.io.scene.access import Access
+from segflow.io.scene.conversion import meaning_text
 from segflow.io.scene.ground import crs_name
 from segflow.io.scene.info import Part, SceneInfo
 from segflow.io.scene.scenes import describe_scene
@@ -127,6 +128,9 @@ def check_bands_agree(first: SceneInfo, other: SceneInfo) -> None:
     one, two = ([(band.number, band.name) for band in info.bands] for info in (first, other))
     if one != two:
         raise disagreement(first, other, "bands", _bands_text(first), _bands_text(other))
+    meanings = [[(band.scale, band.offset) for band in info.bands] for info in (first, other)]
+    if meanings[0] != meanings[1]:
+        raise disagreement(first, other, "scales or offsets", *(_meanings_text(info) for info in (first, other)))
 
 
 def check_dtypes_agree(first: SceneInfo, other: SceneInfo) -> None:
@@ -157,6 +161,10 @@ def _earliest(infos: Sequence[SceneInfo]) -> str | None:
 
 def _bands_text(info: SceneInfo) -> str:
     return ", ".join(f"{band.number} {band.name or ''}".strip() for band in info.bands)
+
+
+def _meanings_text(info: SceneInfo) -> str:
+    return ", ".join(dict.fromkeys(meaning_text(band.scale, band.offset) for band in info.bands))
 
 
 def _pixel_text(grid: Grid) -> str:

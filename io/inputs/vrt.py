@@ -15,6 +15,7 @@ from segflow.errors import SceneError, SceneMismatchError
 from segflow.io.inputs.mosaics import NUDGE
 from segflow.io.inputs.vrt_text import VrtBand, VrtSource, VrtText, read_vrt
 from segflow.io.scene.access import Access
+from segflow.io.scene.conversion import meaning_text
 from segflow.io.scene.describe import band_name
 from segflow.io.scene.info import Band, Part, SceneInfo
 from segflow.io.scene.scenes import describe_scene
@@ -42,16 +43,17 @@ def describe_vrt(path: str | os.PathLike[str], access: Access) -> SceneInfo:
     if not files:
         msg = f"{source} has no sources: build it with gdalbuildvrt from GeoTIFFs"
         raise SceneError(msg)
-    return _Vrt(source, text, files).describe()
+    return _Vrt(source, text, files, use_alpha=local.alpha).describe()
 
 
 class _Vrt:
     """One VRT with what its files say about themselves."""
 
-    def __init__(self, path: str, text: VrtText, files: dict[str, SceneInfo]) -> None:
+    def __init__(self, path: str, text: VrtText, files: dict[str, SceneInfo], *, use_alpha: bool) -> None:
         self._path = path
         self._text = text
         self._files = files
+        self._use_alpha = use_alpha
         self._window = Window.of_shape(text.height, text.width)
 
     def describe(self) -> SceneInfo:
@@ -59,11 +61,11 @@ class _Vrt:
         dtypes = sorted({band.dtype for band in text.bands})
         if len(dtypes) > 1:
             self._mismatch(f"has bands of different types ({', '.join(dtypes)})", "all must have one")
-        alpha = self._alpha()
+        alpha = self._alpha() if self._use_alpha else None
         return SceneInfo(
             path=self._path,
             grid=Grid(height=text.height, width=text.width, transform=text.transform, crs=self._crs()),
-            bands=tuple(_band(number, band) for number, band in enumerate(text.bands, start=1) if number != alpha),
+            bands=tuple(self._band(number, band) for number, band in enumerate(text.bands, start=1) if number != alpha),
             alpha=alpha,
             dtype=dtypes[0],
             has_mask=False,
@@ -76,6 +78,26 @@ class _Vrt:
         """Give the number of the alpha band, by the rule for a file; its pixels come from the files themselves."""
         tagged = [number for number, band in enumerate(self._text.bands, start=1) if band.colour == "alpha"]
         return tagged[0] if len(tagged) == 1 and len(self._text.bands) > 1 else None
+
+    def _band(self, number: int, band: VrtBand) -> Band:
+        colour = "" if band.colour in _NAMELESS else band.colour
+        name, described = band_name(band.description, colour)
+        scale, offset = self._meaning(number, band)
+        return Band(number=number, name=name, nodata=band.nodata, described=described, scale=scale, offset=offset)
+
+    def _meaning(self, number: int, band: VrtBand) -> tuple[float, float]:
+        """Give scale and offset of a band: those of its files, which the VRT may declare for files that do not."""
+        own = {(band.scale, band.offset)} - {(1.0, 0.0)}
+        found = {self._file_meaning(source) for source in band.sources}
+        declared = own | (found - {(1.0, 0.0)} if own else found)
+        if len(declared) > 1:
+            texts = " and ".join(sorted(meaning_text(*pair) for pair in declared))
+            self._mismatch(f"mixes scales and offsets in band {number} ({texts})", "all files must have one")
+        return declared.pop() if declared else (1.0, 0.0)
+
+    def _file_meaning(self, source: VrtSource) -> tuple[float, float]:
+        bands = (band for band in self._files[source.path].bands if band.number == source.band)
+        return next(((band.scale, band.offset) for band in bands), (1.0, 0.0))
 
     def _stacks(self) -> tuple[tuple[Part, ...], ...]:
         """Give parts by the bands they have; pieces of one file at one place are one part."""
@@ -158,12 +180,6 @@ class _Vrt:
     def _mismatch(self, found: str, needed: str) -> NoReturn:
         msg = f"{self._path} {found}, but {needed}: warp or convert the files, then run gdalbuildvrt again"
         raise SceneMismatchError(msg)
-
-
-def _band(number: int, band: VrtBand) -> Band:
-    colour = "" if band.colour in _NAMELESS else band.colour
-    name, described = band_name(band.description, colour)
-    return Band(number=number, name=name, nodata=band.nodata, described=described)
 
 
 def _by(window: Window) -> str:

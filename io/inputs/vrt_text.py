@@ -27,8 +27,8 @@ _DTYPES = {
 }  # fmt: skip
 _SOURCES = {"SimpleSource", "ComplexSource"}
 _DATASET_PARTS = {"SRS", "GeoTransform", "Metadata", "VRTRasterBand", "MaskBand", "OverviewList"}
-_SAYS_NOTHING = {"Metadata", "Histograms", "ColorTable", "CategoryNames", "UnitType", "Offset", "Scale"}
-_BAND_PARTS = _SOURCES | _SAYS_NOTHING | {"ColorInterp", "Description", "NoDataValue"}
+_SAYS_NOTHING = {"Metadata", "Histograms", "ColorTable", "CategoryNames", "UnitType"}
+_BAND_PARTS = _SOURCES | _SAYS_NOTHING | {"ColorInterp", "Description", "NoDataValue", "Offset", "Scale"}
 _SOURCE_PARTS = {"SourceFilename", "SourceBand", "SourceProperties", "SrcRect", "DstRect", "NODATA", "UseMaskBand"}
 _DATASET_WORDS = {"rasterXSize", "rasterYSize"}
 _BAND_WORDS = {"dataType", "band", "blockXSize", "blockYSize"}
@@ -63,12 +63,14 @@ class VrtSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VrtBand:
-    """A band: type, names, and pieces of files, of which later ones lie over earlier ones."""
+    """A band: type, names, scale and offset, and pieces of files, of which later ones lie over earlier ones."""
 
     dtype: str
     description: str
     colour: str
     nodata: float | None
+    scale: float
+    offset: float
     sources: tuple[VrtSource, ...]
 
 
@@ -151,6 +153,8 @@ class _Reader:
             description=(element.findtext("Description") or "").strip(),
             colour=(element.findtext("ColorInterp") or "").strip().lower(),
             nodata=self._optional(element.findtext("NoDataValue")),
+            scale=self._number(float, (element.findtext("Scale") or "1").strip()),
+            offset=self._number(float, (element.findtext("Offset") or "0").strip()),
             sources=tuple(self._source(child) for child in element if child.tag in _SOURCES),
         )
 

@@ -163,6 +163,26 @@ def count_outside(found: Iterable[LabelPolygons]) -> tuple[int, int]:
     return total - sum(map(len, seen.values())), total
 
 
+def read_outlines(
+    path: str, grid: Grid, *, role: str, allow_shift: bool = False
+) -> tuple[npt.NDArray[np.object_], tuple[str, ...]]:
+    """Give all polygons of a vector file near a grid with a CRS in its pixels, and how far they may be off.
+
+    They are valid, and those that are empty are left out; `role` is what messages call them.
+
+    Raises
+    ------
+    SceneError
+        If the file cannot be read, has no features or no usable CRS, holds other geometries, or may be off by
+        more than a pixel where PROJ only guesses and that is not allowed.
+    """
+    source = open_source(path)
+    placing = Placing(source.crs, grid)
+    shapes, _ = _polygons(source.read(placing), source, placing)
+    doubts = check_datum_shift(source.crs, grid, what=f"{role} {path}", allowed=allow_shift)
+    return shapes[~shapely.is_missing(shapes)], doubts
+
+
 def _polygons(
     frame: geopandas.GeoDataFrame, source: VectorSource, placing: Placing
 ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.bool_]]:

@@ -18,8 +18,15 @@ _DATE_TAGS = ("ACQUISITIONDATETIME", "TIFFTAG_DATETIME")
 _DATE_FORMATS = ("%Y:%m:%d %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
 
 
-def describe_dataset(dataset: Any, path: str) -> SceneInfo:  # noqa: ANN401 - rasterio carries no types
+def describe_dataset(dataset: Any, path: str, *, use_alpha: bool = True) -> SceneInfo:  # noqa: ANN401 - rasterio carries no types
     """Give what an open rasterio dataset says about itself.
+
+    Parameters
+    ----------
+    dataset, path
+        The dataset, and what errors call it.
+    use_alpha
+        Whether a band tagged as alpha is one; else it is a band of measurements.
 
     Raises
     ------
@@ -29,7 +36,7 @@ def describe_dataset(dataset: Any, path: str) -> SceneInfo:  # noqa: ANN401 - ra
     if dataset.count < 1:
         msg = f"{path} has no bands: give a GeoTIFF with at least one"
         raise SceneError(msg)
-    alpha = _alpha_band(dataset)
+    alpha = _alpha_band(dataset) if use_alpha else None
     flags = dataset.mask_flag_enums[0]
     return SceneInfo(
         path=path,

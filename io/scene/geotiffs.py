@@ -61,7 +61,7 @@ def open_dataset(
         try:
             with scene_errors(source, "reading the header", advice):
                 _check_limits(dataset, source, access.limits)
-                info = known or describe_dataset(dataset, source)
+                info = known or describe_dataset(dataset, source, use_alpha=access.alpha)
             yield dataset, info
         finally:
             dataset.close()
@@ -80,7 +80,7 @@ def open_pixels(
     """
     with open_dataset(path, access, known=known) as (dataset, info):
         check_bands(info, band_numbers)
-        yield GeoTiffPixels(dataset, info, band_numbers)
+        yield GeoTiffPixels(dataset, info, band_numbers, access.nodata)
 
 
 def check_bands(info: SceneInfo, band_numbers: tuple[int, ...]) -> None:
@@ -106,11 +106,18 @@ class GeoTiffPixels:
         What the file says about itself.
     """
 
-    def __init__(self, dataset: Any, info: SceneInfo, band_numbers: tuple[int, ...]) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        dataset: Any,  # noqa: ANN401
+        info: SceneInfo,
+        band_numbers: tuple[int, ...],
+        nodata: float | None = None,
+    ) -> None:
         self.info = info
         self._band_numbers = band_numbers
         self._dataset = dataset
         self._nodata = tuple(dataset.nodatavals[number - 1] for number in band_numbers)
+        self._more_nodata = None if nodata is None else (nodata,) * len(band_numbers)
         self._alpha = info.alpha if info.alpha not in band_numbers else None
 
     def read(self, window: Window) -> tuple[Pixels, Valid]:
@@ -123,6 +130,10 @@ class GeoTiffPixels:
         """
         pixels, masks = self._read_layers(window)
         valid = valid_pixels(pixels, self._nodata)
+        if self._more_nodata is not None:
+            more = valid_pixels(pixels, self._more_nodata)
+            if more is not None:
+                valid = more if valid is None else np.logical_and(valid, more, out=valid)
         for mask in masks:
             valid = mask != 0 if valid is None else np.logical_and(valid, mask != 0, out=valid)
         if valid is None:

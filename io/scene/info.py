@@ -1,8 +1,9 @@
 """What is known of a scene without reading its pixels."""
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import Self
 
 from affine import Affine
 
@@ -77,6 +78,78 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BandConversion:
+    """What becomes of the stored numbers of a band: a pixel is gain × stored + bias."""
+
+    number: int
+    gain: float
+    bias: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """What becomes of the stored numbers of a scene before anybody sees them as pixels.
+
+    Attributes
+    ----------
+    stored
+        NumPy name of the type that the files hold.
+    bands
+        What becomes of each band that is read.
+    """
+
+    stored: str
+    bands: tuple[BandConversion, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskCause:
+    """One reason for which pixels are masked.
+
+    Attributes
+    ----------
+    name
+        What it is called: ``cloud``.
+    ranges
+        (first, last) of the mask's values that mean it.
+    bit
+        A bit of the mask's values that means it where it is set; or None.
+    """
+
+    name: str
+    ranges: tuple[tuple[int, int], ...] = ()
+    bit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityMask:
+    """A raster whose values say which pixels of a scene are nodata, such as clouds.
+
+    Attributes
+    ----------
+    name
+        What the user calls it: ``scl``, or the name of its file.
+    path
+        The raster.
+    grid
+        Its grid: of the scene's CRS, without rotation, with pixels of any size.
+    dtype
+        NumPy name of its type, a whole number of at most 16 bits.
+    nodata
+        Its own nodata value, or None; there the quality is not known, and the scene is masked.
+    causes
+        Why its values mask, in the order in which they count; a value belongs to its first cause.
+    """
+
+    name: str
+    path: str
+    grid: Grid
+    dtype: str
+    nodata: int | None
+    causes: tuple[MaskCause, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SceneInfo:
     """A scene as its file, or its files, describe it.
 
@@ -108,6 +181,10 @@ class SceneInfo:
     quality
         Quality rasters that come with the scene, as (kind, path): kinds are ``scl`` (Sentinel-2 scene
         classification), ``qa_pixel`` (Landsat Collection 2) and ``fmask`` (HLS).
+    conversion
+        How the stored numbers become the pixels that are read, of type `dtype`; None: they are the pixels.
+    masks
+        What makes further pixels nodata.
     """
 
     path: str
@@ -122,6 +199,18 @@ class SceneInfo:
     stacks: tuple[tuple[Part, ...], ...] = ()
     native: Grid | None = None
     quality: tuple[tuple[str, str], ...] = ()
+    conversion: Conversion | None = None
+    masks: tuple[QualityMask, ...] = ()
+
+    @property
+    def plain(self) -> Self:
+        """The scene as its files store it: neither converted nor masked."""
+        return replace(self, dtype=self.stored_dtype, conversion=None, masks=())
+
+    @property
+    def stored_dtype(self) -> str:
+        """NumPy name of the type that the files hold."""
+        return self.dtype if self.conversion is None else self.conversion.stored
 
     @property
     def georeferenced(self) -> bool:

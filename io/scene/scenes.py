@@ -1,7 +1,7 @@
 """Scenes in: what they are, and their pixels window by window with their validity.
 
-A scene is one GeoTIFF, or many files on one grid (`segflow.io.inputs.kinds`); either may be resampled.
-All are read through one class, by one rule of validity.
+A scene is one GeoTIFF, or many files on one grid (`segflow.io.inputs.kinds`); either may be resampled, and its
+stored numbers converted to what a model wants. All are read through one class, by one rule of validity.
 """
 
 import os
@@ -12,11 +12,13 @@ import numpy as np
 
 from segflow.io.scene.access import LOCAL, Access
 from segflow.io.scene.bands import select_bands
+from segflow.io.scene.conversion import ConvertedPixels
 from segflow.io.scene.geotiffs import Pixels, PixelSource, Valid, check_bands, open_dataset, open_pixels
 from segflow.io.scene.ground import gsd
 from segflow.io.scene.identity import scene_identity
 from segflow.io.scene.info import Band, SceneInfo
 from segflow.io.scene.limits import Limits
+from segflow.io.scene.masks import open_masks
 from segflow.io.scene.resampling import ResampledPixels
 from segflow.io.scene.stacks import open_stacks
 from segflow.tiling import Window
@@ -87,8 +89,12 @@ def open_scene(
             path, known = (scene.path, scene) if isinstance(scene, SceneInfo) else (scene, None)
             source = held.enter_context(open_pixels(path, band_numbers, access, known=known))
             info = source.info
+        if info.masks:
+            source = held.enter_context(open_masks(source, info.masks, info.native or info.grid, access))
         if info.native is not None:
-            source = ResampledPixels(source, info.native, info.grid, len(band_numbers), info.dtype)
+            source = ResampledPixels(source, info.native, info.grid, len(band_numbers), info.stored_dtype)
+        if info.conversion is not None:
+            source = ConvertedPixels(source, info.conversion, band_numbers, info.dtype)
         yield Scene(source, info, band_numbers)
 
 
@@ -117,7 +123,7 @@ class Scene:
             (bands, height, width) array in the scene's dtype; 0 where not valid.
         valid
             (height, width) bool array: True inside the scene where every chosen band is valid
-            (not its nodata value, not NaN or infinite, mask and alpha not 0).
+            (not its nodata value, not NaN or infinite, mask and alpha not 0) and no quality mask says otherwise.
 
         Raises
         ------

@@ -38,7 +38,7 @@ class StackedPixels:
 
     def __init__(self, info: SceneInfo, band_numbers: tuple[int, ...], files: "_OpenFiles") -> None:
         self._band_numbers = band_numbers
-        self._dtype = np.dtype(info.dtype)
+        self._dtype = np.dtype(info.stored_dtype)
         self._files = files
         self._stacks = [stack for stack in info.stacks if set(stack[0].bands) & set(band_numbers)]
         given = {number for stack in self._stacks for number in stack[0].bands}

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+_DIGITS = 1e-5  # relative; -3.40282e+38 and -3.40282346638529e+38 both mean float32's lowest number
+
 
 def valid_pixels(pixels: npt.NDArray[Any], nodata: Sequence[float | None]) -> npt.NDArray[np.bool_] | None:
     """Tell which pixels are valid in every band.
@@ -38,7 +40,8 @@ def valid_pixels(pixels: npt.NDArray[Any], nodata: Sequence[float | None]) -> np
 def nodata_in(dtype: np.dtype[Any], nodata: float | None) -> np.generic | None:
     """Give a nodata value as a pixel of `dtype` would hold it, or None if no pixel can hold it.
 
-    A float value is rounded to `dtype`, as the writer of the file did it. NaN gives None:
+    A float value is rounded to `dtype`, as the writer of the file did it. One that lies beyond the type's largest
+    number by no more than its own decimal digits leave open is that number. NaN gives None:
     it equals nothing, and NaN pixels are never valid anyway.
     """
     if nodata is None or nodata != nodata:  # noqa: PLR0124 - NaN
@@ -47,9 +50,10 @@ def nodata_in(dtype: np.dtype[Any], nodata: float | None) -> np.generic | None:
         info = np.iinfo(dtype)
         fits = nodata == np.trunc(nodata) and info.min <= nodata <= info.max
         return _scalar(dtype, int(nodata)) if fits else None
-    if abs(nodata) > float(np.finfo(dtype).max):
+    largest = float(np.finfo(dtype).max)
+    if abs(nodata) > largest * (1 + _DIGITS):
         return None  # infinite pixels are never valid either
-    return _scalar(dtype, nodata)
+    return _scalar(dtype, min(max(nodata, -largest), largest))
 
 
 def _scalar(dtype: np.dtype[Any], value: float) -> np.generic:
@@ -59,8 +63,18 @@ def _scalar(dtype: np.dtype[Any], value: float) -> np.generic:
 
 def _valid_in(band: npt.NDArray[Any], nodata: float | None) -> npt.NDArray[np.bool_] | None:
     value = nodata_in(band.dtype, nodata)
-    differs = None if value is None else np.asarray(band != value)
+    differs = None if value is None else _differs(band, value)
     if not np.issubdtype(band.dtype, np.floating):
         return differs
     finite: npt.NDArray[np.bool_] = np.isfinite(band)
     return finite if differs is None else np.logical_and(finite, differs, out=finite)
+
+
+def _differs(band: npt.NDArray[Any], value: np.generic) -> npt.NDArray[np.bool_]:
+    """Tell which pixels are not a nodata value; next to a float type's ends all that is as extreme is nodata."""
+    if np.issubdtype(band.dtype, np.floating):
+        extreme = float(np.finfo(band.dtype).max) * (1 - _DIGITS)
+        if abs(float(value)) >= extreme:
+            found: npt.NDArray[np.bool_] = band < extreme if float(value) > 0 else band > -extreme
+            return found
+    return np.asarray(band != value)

@@ -87,7 +87,7 @@ def find_tear(crs: CRS, grid: Grid) -> Tear | None:
     if geodetic is None or len(origins) != 1:
         return None
     turn = turn_of(geodetic)
-    seam = origins[0].value * origins[0].unit_conversion_factor * turn / (2 * np.pi) - turn / 2
+    seam = float(origins[0].value) * origins[0].unit_conversion_factor * turn / (2 * np.pi) - turn / 2
     degrees = best_transformer(geodetic, crs, (0.0, 0.0))
     x, y = grid.transform @ (grid.width / 2, grid.height / 2)
     _, lat = degrees.transform(x, y, direction=TransformDirection.INVERSE)

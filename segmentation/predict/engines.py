@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
-from segflow.tiling import Window
+from segflow.tiling import NODATA, Window
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
@@ -36,6 +36,15 @@ class Prediction:
             labels=self.labels[index, *window.slices],
             confidence=self.confidence[index, *window.slices],
             probabilities=None if self.probabilities is None else self.probabilities[index, :, *window.slices],
+        )
+
+    def hide(self, where: npt.NDArray[np.bool_]) -> Self:
+        """Give the prediction of one tile with nodata where the (height, width) array says so."""
+        nodata = np.uint8(NODATA)
+        return type(self)(
+            labels=np.where(where, nodata, self.labels),
+            confidence=np.where(where, nodata, self.confidence),
+            probabilities=None if self.probabilities is None else np.where(where, nodata, self.probabilities),
         )
 
 

@@ -10,8 +10,9 @@ import torch
 
 from segflow.errors import TrainingError
 from segflow.segmentation.scaling import scale_pixels, scaling_of
-from segflow.segmentation.spec import BandSpec
+from segflow.segmentation.spec import QUANTILES, BandSpec
 
+_QUANTILE_PIXELS = 4_000_000  # that quantiles are taken of
 Floats = npt.NDArray[np.float32]
 
 
@@ -73,3 +74,26 @@ def measure_bands(samples: Sequence[Sample], names: Sequence[str]) -> tuple[Band
             raise TrainingError(msg)
         specs.append(BandSpec(name=name, mean=round(mean, 4), std=round(std, 4)))
     return tuple(specs)
+
+
+def measure_medians(samples: Sequence[Sample]) -> list[tuple[float, float]]:
+    """Give the lowest and the highest median of a scene, for each band."""
+    seen = [sample for sample in samples if sample.valid.any()]
+    found = []
+    for index in range(len(seen[0].pixels)):
+        medians = [round(float(np.median(sample.pixels[index][sample.valid])), 6) for sample in seen]
+        found.append((min(medians), max(medians)))
+    return found
+
+
+def measure_quantiles(samples: Sequence[Sample]) -> list[tuple[float, ...]]:
+    """Give the quantiles of each band at the shares `QUANTILES`, over at most some million valid pixels.
+
+    Of more pixels every n-th counts, so that the figures are the same each time.
+    """
+    step = max(1, sum(int(sample.valid.sum()) for sample in samples) // _QUANTILE_PIXELS)
+    found = []
+    for index in range(len(samples[0].pixels)):
+        values = np.concatenate([sample.pixels[index][sample.valid][::step] for sample in samples]).astype(np.float64)
+        found.append(tuple(round(float(value), 6) for value in np.quantile(values, QUANTILES)))
+    return found

@@ -37,17 +37,22 @@ def test_every_setting_can_come_from_the_environment() -> None:
         "on_tile_error": "nodata",
         "model": "m",
         "out": "o",
+        "mask": "scl:cloud,3; clouds.tif",
+        "rescale": "0:3000",
+        "alpha": "false",
+        "max_shift": "0.5",
     }
     environment = {f"SEGFLOW_{f.name.upper()}": values.get(f.name, "256") for f in fields(RunSettings)}
     environment |= {
         f"SEGFLOW_{name.upper()}": "true"
-        for name in ("probabilities", "overwrite", "allow_remote", "sidecars", "mosaic", "resample")
+        for name in ("probabilities", "overwrite", "allow_remote", "sidecars", "mosaic", "resample", "as_stored")
     }
 
     settings = load_settings(RunSettings, environment=environment)
 
     assert settings.bands == (1, "red")
     assert settings.classes == ("forest", "water")
+    assert (settings.mask, settings.rescale, settings.alpha) == (("scl:cloud,3", "clouds.tif"), (0.0, 3000.0), False)
     assert (settings.tile, settings.vectors, settings.probabilities) == (256, False, True)
 
 

@@ -8,7 +8,6 @@ import typer
 
 from segflow.cli import options
 from segflow.configs.run import RunSettings
-from segflow.configs.training import TrainSettings
 
 _PIPE = 120  # columns where no terminal says how wide it is
 
@@ -49,7 +48,7 @@ Seed = Annotated[int, typer.Option(help="Seed of what is drawn at random.")]
 OutFolder = Annotated[
     Path | None, typer.Option("--out", "-o", help="Folder of the report. [default: beside the map]", metavar="DIR")
 ]
-AllowShift = Annotated[bool, options.option_of(TrainSettings, "allow_datum_shift")]
+AllowShift = Annotated[bool, options.option_of(RunSettings, "allow_datum_shift")]
 MaxPixels = Annotated[int | None, options.option_of(RunSettings, "max_pixels")]
 MaxBlock = Annotated[int | None, options.option_of(RunSettings, "max_block")]
 Points = Annotated[int, typer.Option(help="Number of points in all; each class gets at least 50 where that allows.")]

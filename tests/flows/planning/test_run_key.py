@@ -5,7 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 from affine import Affine
+from geopandas import GeoDataFrame
 
 from segflow.configs.fields import SettingField, names_that_change, settings_of
 from segflow.configs.run import RunSettings
@@ -19,16 +21,21 @@ SIDE = 8  # m; a model of 10 m takes it as it is, and resamples it where it is t
 ADDRESS = "tcp://127.0.0.1:9"
 # Values other than the default where adding 256, or another truth, makes none. `…` stands for a file of its own.
 OTHERS = {
+    "aoi": ...,
     "bands": (3, 2, 1),
     "classes": ("other",),
     "device": "cuda",
     "log_json": "events.jsonl",
+    "mask": ...,
     "max_pixels": 10**6,
+    "max_shift": 1.0,
     "model": ...,
     "name": "other",
+    "nodata": 7.0,
     "on_tile_error": "nodata",
     "out": ...,
     "precision": "float32",
+    "rescale": (0.0, 100.0),
     "scheduler": ADDRESS,
     "tls": "certificates",
     "work": ...,
@@ -45,6 +52,11 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
         transform = Affine(SIDE, 0, 300_000 + number * 64 * SIDE, 0, -SIDE, 9_400_000)
         write_scene(folder / f"scene{number}.tif", part, transform=transform)
     write_pixelwise_model(folder / "model")
+    write_scene(
+        folder / "mask", np.eye(64, dtype=np.uint8)[None], transform=Affine(SIDE, 0, 300_000, 0, -SIDE, 9_400_000)
+    )
+    left = GeoDataFrame(geometry=[shapely.box(300_000, 9_399_000, 300_200, 9_400_000)], crs="EPSG:32720")
+    left.to_file(folder / "aoi", driver="GeoJSON")
     return folder
 
 
@@ -58,7 +70,8 @@ def plan(places: Path, *, scenes: int = 1, **settings: object) -> RunPlan:
 def other_value(field: SettingField, before: object, places: Path) -> object:
     """Give another value of a setting."""
     if field.name in OTHERS:
-        return str(places / field.name) if OTHERS[field.name] is ... else OTHERS[field.name]
+        path = str(places / field.name)
+        return OTHERS[field.name] if OTHERS[field.name] is not ... else (path,) if field.name == "mask" else path
     return not before if isinstance(before, bool) else (before or 0) + 256  # type: ignore[operator]
 
 

@@ -65,18 +65,22 @@ def test_wrong_dtype(tmp_path: Path) -> None:
     """Never scaled in silence."""
     scene = write_scene(tmp_path / "scene.tif", np.full((3, 64, 64), 50, np.uint16))
 
-    assert "uint16 pixels, but model forest-amazon-s2 needs uint8" in refusal(scene, SceneMismatchError)
+    assert "uint16 pixels and declares no scale, but model forest-amazon-s2 needs uint8" in refusal(
+        scene, SceneMismatchError
+    )
 
 
-@pytest.mark.parametrize(("side", "found"), [(0.5, "of 0.5"), (60.0, "of 59.99 m")])
-def test_wrong_resolution(tmp_path: Path, side: float, found: str) -> None:
-    """Found, needed, what to do."""
+@pytest.mark.parametrize(
+    ("side", "found", "advice"), [(0.5, "of 0.5", "--resample"), (60.0, "of 59.99 m", "resampling adds no detail")]
+)
+def test_wrong_resolution(tmp_path: Path, side: float, found: str, advice: str) -> None:
+    """Found, needed, and what helps: finer pixels are averaged, coarser ones stay without detail."""
     transform = Affine(side, 0, 300_000, 0, -side, 9_400_000)
     scene = write_scene(tmp_path / "scene.tif", np.full((3, 64, 64), 50, np.uint8), transform=transform)
     message = refusal(scene, SceneMismatchError)
 
     assert f"ground sampling distance {found}" in message
-    assert "--resample" in message
+    assert advice in message
 
 
 def test_missing_model(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_weights_of_a_file_go_where_they_fit(config: Path, start: Path, tmp_path
 def test_pixels_of_another_kind_need_a_scaling(config: Path, start: Path, tmp_path: Path) -> None:
     text, arrays = read_model_file(start)
     other = tmp_path / "other.safetensors"
-    write_model_file(other, replace(ModelSpec.from_json(text), dtype="uint16").to_json(), arrays)
+    write_model_file(other, replace(ModelSpec.from_json(text), dtype="uint16", display=False).to_json(), arrays)
     with pytest.raises(SegflowError, match="trained on uint16 pixels, but the scenes have uint8: set `scaling`"):
         tune(config, other)
     spec, _ = tune(config, other, "scaling={red: [80, 60], nir: [30, 20]}")
