@@ -29,8 +29,9 @@ def write(path: Path, grid: Grid, crs: object, shape: Polygon) -> str:
 
 
 @pytest.mark.parametrize(
-    ("crs", "place"), [("EPSG:32760", (180, -17)), ("EPSG:3995", (0, 90)), ("EPSG:3031", (180, -80)), ("EPSG:32633", (15, 50))]
-)  # fmt: skip
+    ("crs", "place"),
+    [("EPSG:32760", (180, -17)), ("EPSG:3995", (0, 90)), ("EPSG:3031", (180, -80)), ("EPSG:32633", (15, 50))],
+)
 def test_an_area_in_degrees_holds_its_pixels(tmp_path: Path, crs: str, place: tuple[float, float]) -> None:
     grid = grid_at(crs, *place)
     area = read_area(write(tmp_path / "a.gpkg", grid, 4326, box(10, 20, 70, 60)), grid)
