@@ -8,7 +8,7 @@ STAC specification 1.1.0, "Bands"; Electro-Optical extension 1.1.0, "Common Band
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -147,10 +147,26 @@ def _resolve(href: str, place: str) -> str:
 
 
 def _acquired(item: Mapping[str, Any]) -> str | None:
-    """Give an item's time as ISO 8601 in UTC to the second."""
+    """Give an item's time as ISO 8601 in UTC to the second: its datetime, else the interval from its start to its end.
+
+    A time without a zone is taken for UTC, as STAC wants it.
+    """
     properties = item.get("properties")
-    text = properties.get("datetime") if isinstance(properties, dict) else None
-    try:
-        return datetime.fromisoformat(str(text)).strftime("%Y-%m-%dT%H:%M:%SZ") if text else None
-    except ValueError:
+    if not isinstance(properties, dict):
         return None
+    time, start, end = (_utc(properties.get(name)) for name in ("datetime", "start_datetime", "end_datetime"))
+    if time is not None or start is None or end is None or start == end:
+        return time or start or end
+    return f"{start}/{end}"
+
+
+def _utc(text: object) -> str | None:
+    """Give a time in UTC to the second; None where there is none, or what is there is no time."""
+    try:
+        time = datetime.fromisoformat(str(text).strip().upper().replace(":60", ":59")) if text else None
+        if time is None:
+            return None
+        aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return aware.strftime("%Y-%m-%dT%H:%M:%SZ")
