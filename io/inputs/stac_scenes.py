@@ -55,7 +55,12 @@ def describe_item(path: str, choice: BandChoice, access: Access) -> SceneInfo:
         raise SceneError(msg)
     scene = describe_band_files(place, files, choice, access)
     title = str(item.get("id", "")).replace("/", "_").replace("\\", "_").strip(". ")
-    return replace(scene, title=title or None, acquired=_acquired(item) or scene.acquired)
+    return replace(
+        scene,
+        title=title or None,
+        acquired=_acquired(item) or scene.acquired,
+        quality=_quality(item, place),
+    )
 
 
 def read_item(place: str) -> dict[str, Any]:
@@ -101,9 +106,9 @@ def _read_bytes(place: str) -> bytes:
 
 def _band_files(item: Mapping[str, Any], place: str) -> Iterator[BandFile]:
     sensor = _sensor(item)
-    for key, asset in item["assets"].items():
-        if not isinstance(asset, dict) or not _is_data(asset):
-            continue
+    data = {key: asset for key, asset in item["assets"].items() if isinstance(asset, dict) and _is_data(asset)}
+    tiffs = {key: asset for key, asset in data.items() if not _is_jp2(asset)}
+    for key, asset in (tiffs or data).items():  # items that have both hold the same bands twice
         bands = asset.get("bands") or asset.get("eo:bands") or []
         if not isinstance(bands, list):
             continue
@@ -111,23 +116,76 @@ def _band_files(item: Mapping[str, Any], place: str) -> Iterator[BandFile]:
         if not bands and _DATA & set(asset.get("roles") or ()):
             bands = [{}]
         for number, band in enumerate(bands, start=1):
-            names = _names(band if isinstance(band, dict) else {}, key if len(bands) == 1 else None, sensor)
+            own = band if isinstance(band, dict) else {}
+            names = _names(own, key if len(bands) == 1 else None, sensor)
             if names:
-                yield BandFile(path=path, number=number, names=names)
+                nodata, scale, offset = _declared(item, asset, own, number)
+                yield BandFile(path=path, number=number, names=names, nodata=nodata, scale=scale, offset=offset)
 
 
 def _is_data(asset: Mapping[str, Any]) -> bool:
-    """Tell whether an asset is a GeoTIFF of measurements, and no picture of them."""
-    media, href = str(asset.get("type", "")).lower(), urlsplit(str(asset.get("href", ""))).path.lower()
+    """Tell whether an asset is a raster of measurements, and no picture of them."""
     roles = asset.get("roles") or []
-    tiff = "tiff" in media if media else href.endswith((".tif", ".tiff"))
-    return tiff and (not roles or bool(_DATA & set(map(str, roles))))
+    return _is_raster(asset) and (not roles or bool(_DATA & set(map(str, roles))))
+
+
+def _is_raster(asset: Mapping[str, Any]) -> bool:
+    """Tell whether an asset is a GeoTIFF or a JPEG 2000 file."""
+    media, href = str(asset.get("type", "")).lower(), urlsplit(str(asset.get("href", ""))).path.lower()
+    return ("tiff" in media or "jp2" in media) if media else href.endswith((".tif", ".tiff", ".jp2"))
+
+
+def _is_jp2(asset: Mapping[str, Any]) -> bool:
+    media, href = str(asset.get("type", "")).lower(), urlsplit(str(asset.get("href", ""))).path.lower()
+    return "jp2" in media or href.endswith(".jp2")
 
 
 def _names(band: Mapping[str, Any], key: str | None, sensor: Sensor | None) -> tuple[str, ...]:
     """Give what a band is called: its common name first, then its own, then its asset's."""
     given = [band.get("eo:common_name"), band.get("common_name"), band.get("name"), key]
     return asset_band_names([str(name) for name in given if name], sensor)
+
+
+def _declared(
+    item: Mapping[str, Any], asset: Mapping[str, Any], band: Mapping[str, Any], number: int
+) -> tuple[float | None, float | None, float | None]:
+    """Give nodata value, scale and offset that an item declares of a band: in it, in raster:bands, or for the asset."""
+    raster = asset.get("raster:bands")
+    other = raster[number - 1] if isinstance(raster, list) and len(raster) >= number else {}
+    places = [band, other if isinstance(other, dict) else {}, asset]
+
+    def find(name: str) -> float | None:
+        told = (place.get(key) for place in places for key in (name, f"raster:{name}"))
+        return next((number for value in told if (number := _number(value)) is not None), None)
+
+    scale, offset = find("scale"), find("offset")
+    properties = item.get("properties")
+    if isinstance(properties, dict) and properties.get("earthsearch:boa_offset_applied") is True:
+        offset = None if scale is None else 0.0  # the numbers have lost it already
+    if scale is None and offset is None:
+        return find("nodata"), None, None
+    return find("nodata"), 1.0 if scale is None else scale, 0.0 if offset is None else offset
+
+
+def _number(value: object) -> float | None:
+    """Give a number that JSON may hold as one or, where it has none, as the text nan, inf or -inf."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _quality(item: Mapping[str, Any], place: str) -> tuple[tuple[str, str], ...]:
+    """Give the quality rasters among an item's assets by kind."""
+    kinds = {"scl": "scl", "qa_pixel": "qa_pixel", "qa": "qa_pixel", "fmask": "fmask"}
+    assets = ((kinds.get(str(key).lower()), asset) for key, asset in item["assets"].items())
+    return tuple(
+        (kind, _resolve(str(asset.get("href", "")), place))
+        for kind, asset in assets
+        if kind is not None and isinstance(asset, dict) and _is_raster(asset)
+    )
 
 
 def _sensor(item: Mapping[str, Any]) -> Sensor | None:

@@ -18,8 +18,9 @@ from segflow.errors import SceneError
 from segflow.io.labels.rasters import LabelRaster, open_label_raster, same_grid
 from segflow.io.raster.classes import describe_classes
 from segflow.io.scene.access import LOCAL, Access
-from segflow.io.scene.gdal import DRIVER, gdal_env, ignore_missing_georeference, scene_errors
+from segflow.io.scene.gdal import gdal_env, ignore_missing_georeference, scene_errors
 from segflow.io.scene.ground import crs_name
+from segflow.io.scene.headers import driver_of
 from segflow.io.scene.scenes import Scene, SceneInfo, open_scene
 from segflow.io.vector.datums import check_datum_shift
 from segflow.tiling import Grid, Window
@@ -128,7 +129,7 @@ def open_reference(
     with ExitStack() as stack, scene_errors(info.path, "opening", _DAMAGED):
         ignore_missing_georeference()
         with gdal_env():
-            dataset = stack.enter_context(rasterio.open(info.path, driver=DRIVER, sharing=False))
+            dataset = stack.enter_context(rasterio.open(info.path, driver=driver_of(info.path), sharing=False))
             warped = stack.enter_context(_warp(dataset, grid))
         yield WarpedPixels(warped, info.path)
 

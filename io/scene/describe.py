@@ -11,7 +11,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from segflow.errors import SceneError
 from segflow.io.scene.band_words import plain_words, read_meaning, says_nothing, understand_bands
 from segflow.io.scene.info import Band, SceneInfo
-from segflow.io.scene.sensors import product_sensor, tagged_sensor
+from segflow.io.scene.sensors import named_meaning, product_sensor, tagged_sensor
 from segflow.tiling import Grid
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
@@ -66,6 +66,8 @@ def _band(dataset: Any, number: int, common: tuple[str, ...]) -> Band:  # noqa: 
     colour_name = "" if colour in _NAMELESS else str(colour.name).lower()
     name, described = band_name(dataset.descriptions[number - 1] or "", colour_name, number)
     scale, offset = dataset.scales[number - 1], dataset.offsets[number - 1]
+    if (scale, offset) == (1.0, 0.0):
+        scale, offset = named_meaning(dataset.name) or (1.0, 0.0)
     return Band(
         number=number,
         name=name,

@@ -51,6 +51,10 @@ HLS_L30 = Sensor(name="HLS L30", bands={
 })  # fmt: skip
 SENSORS = (OLI, TM, MSI, HLS_S30, HLS_L30)
 
+_WHITE, _STEPS = 0.2, 254  # surface reflectance that Level-2A's true-colour image shows as 255, and steps to it from 1
+TCI_MEANING = (_WHITE / _STEPS, -_WHITE / _STEPS)  # scale and offset of that image; Level-1C's ends at 0.3558
+_TCI = re.compile(r"_tci_[126]0m\.(?:jp2|tiff?)$")  # Level-1C's has no resolution in its name
+
 _SEP = r"(?:^|[^a-z0-9])"
 _PRODUCTS = (  # as products and their files are named, from any collection, in either case
     (re.compile(_SEP + r"hls[._]s30[._]"), HLS_S30),
@@ -78,6 +82,11 @@ _TAGS = (
     "mission",
     "scene_id",
 )
+
+
+def named_meaning(path: str) -> tuple[float, float] | None:
+    """Give the scale and offset that a file's name alone tells: those of Level-2A's true-colour image."""
+    return TCI_MEANING if _TCI.search(path.lower()) else None
 
 
 def product_sensor(*names: str) -> Sensor | None:
