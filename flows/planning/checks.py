@@ -6,6 +6,7 @@ from segflow.configs.run import RunSettings
 from segflow.errors import SceneMismatchError, SettingsError
 from segflow.flows.products.places import SceneProducts
 from segflow.flows.products.product import FromObjects
+from segflow.io.scene.bands import find_contradictions
 from segflow.io.scene.scenes import SceneInfo
 from segflow.io.vector.formats import check_format
 from segflow.segmentation.spec import ModelSpec
@@ -66,10 +67,10 @@ def is_exact(spec: ModelSpec, margin: int) -> bool:
     return spec.dependency is not None and margin >= spec.dependency
 
 
-def find_warnings(scene: SceneInfo, spec: ModelSpec, margin: int) -> list[str]:
+def find_warnings(scene: SceneInfo, bands: tuple[int, ...], spec: ModelSpec, margin: int) -> list[str]:
     """Give what the user should know though it stops nothing."""
     name = Path(scene.path).name
-    found = []
+    found = [f"{name}: {line}" for line in find_contradictions(scene, bands)]
     if scene.grid.crs is None:
         found.append(f"{name} has no CRS: resolution is not checked, areas are not given, products have no CRS either")
     if not is_exact(spec, margin):

@@ -12,6 +12,7 @@ from segflow.flows.inference.tiles import load_engine
 from segflow.flows.planning.encoding import describe_conversion
 from segflow.flows.planning.plan import RunPlan, forward_memory, plan_run
 from segflow.io.inputs.kinds import ScenePath
+from segflow.io.scene.bands import describe_choice
 
 PROBE = 512  # px; side of the tile that the speed is measured on
 MEGA = 1e6
@@ -92,7 +93,8 @@ class Preview:
             ("area", f"{plan.area.path}: {self.touched} of {len(tiles)} tiles are read" if plan.area else ""),
         ]
         lines = [
-            f"scene    {plan.scene.path}: {tiles.height} × {tiles.width} px, {ground}, bands {_join(plan.bands)}",
+            f"scene    {plan.scene.path}: {tiles.height} × {tiles.width} px, {ground}",
+            f"bands    {describe_choice(plan.scene, tuple(band.name for band in spec.bands), plan.bands)}",
             *(f"{name:8} {text}" for name, text in told if text),
             f"model    {spec.name} {spec.version}: {_join([c.name for c in spec.classes])}",
             f"tiles    {len(tiles)} ({down} × {across}) of {tiles.core} px, read {height} × {width} px",

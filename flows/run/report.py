@@ -13,6 +13,7 @@ from segflow.flows.products.places import SceneProducts
 from segflow.flows.run.rasters import RastersDone
 from segflow.flows.run.vectors import MapContents
 from segflow.io.pages.map import ClassShare, ReportContent, ReportFile, ReportSection, area_text, write_report
+from segflow.io.scene.bands import describe_choice
 from segflow.io.storage.files import file_size
 from segflow.tiling import NODATA
 
@@ -85,7 +86,7 @@ def _scene_facts(plan: RunPlan) -> ReportSection:
         ("File", Path(scene.path).name + (f" and {len(plan.inputs) - 1} more" if len(plan.inputs) > 1 else "")),
         ("Shape", f"{scene.grid.height} × {scene.grid.width} px{_native(plan)}"),
         ("Resolution", "unknown" if plan.ground is None else f"{plan.ground:.4g} m"),
-        ("Bands", ", ".join(map(str, plan.bands))),
+        ("Bands", describe_choice(scene, tuple(band.name for band in plan.model.spec.bands), plan.bands)),
         ("Pixels", describe_conversion(scene, plan.model.spec)),
         *([("Like the training scenes", plan.likeness.describe())] if plan.likeness else []),
         *([("Masks", ", ".join(mask.name for mask in scene.masks))] if scene.masks else []),

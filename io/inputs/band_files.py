@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from segflow.errors import SceneMismatchError
 from segflow.io.inputs.mosaics import check_dtypes_agree, disagreement, place_on
 from segflow.io.scene.access import Access
+from segflow.io.scene.band_meanings import common_words
 from segflow.io.scene.bands import BandList, select_bands
 from segflow.io.scene.conversion import meaning_text
 from segflow.io.scene.info import Band, Part, SceneInfo
@@ -72,7 +73,14 @@ def describe_band_files(path: str, files: Sequence[BandFile], choice: BandChoice
         If a band is not there, or two of the wanted files differ in grid or type; both are named.
     """
     bands = tuple(
-        Band(number=number, name=file.names[0], nodata=None, described=True, aliases=file.names[1:])
+        Band(
+            number=number,
+            name=file.names[0],
+            nodata=None,
+            described=True,
+            aliases=file.names[1:],
+            common=common_words(file.names),
+        )
         for number, file in enumerate(files, start=1)
     )
     numbers = select_bands(BandList(path=path, bands=bands), choice.wanted, choice.chosen)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from segflow.errors import SceneError
 from segflow.io.inputs.band_files import BandChoice, BandFile, describe_band_files
-from segflow.io.inputs.band_names import file_band_names
+from segflow.io.inputs.band_names import name_band_files
 from segflow.io.scene.access import Access
 from segflow.io.scene.info import SceneInfo
 
@@ -48,8 +48,12 @@ def find_band_files(folder: Path) -> list[BandFile]:
     except OSError as error:
         msg = f"{folder} cannot be listed ({error.strerror or error}): check the path and the permissions"
         raise SceneError(msg) from error
-    named = [(path, file_band_names(folder.name, path.stem)) for path in sorted(paths)]
-    files = [BandFile(path=str(path), number=1, names=names) for path, names in named if names]
+    found = sorted(map(str, paths))
+    files = [
+        BandFile(path=path, number=1, names=names)
+        for path, names in zip(found, name_band_files(found), strict=True)
+        if names
+    ]
     return sorted(files, key=_natural)
 
 

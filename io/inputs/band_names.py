@@ -1,62 +1,110 @@
-"""What bands are called that lie in files of their own: by satellite, number and STAC common name."""
+"""What bands are called that lie in files of their own, or in assets of a STAC item."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
 
-Names = tuple[str, ...]  # the band's own name first, then what it also goes by
+from segflow.io.scene.band_words import read_meaning
+from segflow.io.scene.sensors import PADDED, PLAIN, Names, Sensor, known_sensor, sensors_with, shared_names
 
-_OLI: Mapping[str, Names] = {
-    "1": ("coastal",), "2": ("blue",), "3": ("green",), "4": ("red",), "5": ("nir08", "nir"),
-    "6": ("swir16", "swir1"), "7": ("swir22", "swir2"), "8": ("pan",), "9": ("cirrus",),
-    "10": ("lwir11",), "11": ("lwir12",),
-}  # fmt: skip
-_TM: Mapping[str, Names] = {
-    "1": ("blue",), "2": ("green",), "3": ("red",), "4": ("nir08", "nir"), "5": ("swir16", "swir1"),
-    "6": ("lwir",), "7": ("swir22", "swir2"), "8": ("pan",),
-}  # fmt: skip
-_MSI: Mapping[str, Names] = {
-    "1": ("coastal",), "2": ("blue",), "3": ("green",), "4": ("red",), "5": ("rededge1", "rededge"),
-    "6": ("rededge2",), "7": ("rededge3",), "8": ("nir",), "8A": ("nir08",), "9": ("nir09",),
-    "10": ("cirrus",), "11": ("swir16", "swir1"), "12": ("swir22", "swir2"),
-}  # fmt: skip
-_SENSORS = (
-    (re.compile(r"^L[COT]0[89]_"), _OLI),  # Landsat 8 and 9
-    (re.compile(r"^L[ET]0[457]_"), _TM),  # Landsat 4 to 7
-    (re.compile(r"^(S2[ABCD]_|T\d\d[A-Z]{3}_)"), _MSI),  # Sentinel-2
+_NUMBER = re.compile(r"^(?:sr|st)?(?:b|band)(0?)(\d{1,2}a?)$", re.IGNORECASE)
+_LONGEST = 4  # words of a file's name that may name its band together: red_edge_1
+_AFTER = re.compile(  # words that may follow the name of a band: its resolution, a date, what was done to the file
+    r"^(?:\d+m?|v\d+|sr|toa|boa|refl|reflectance|clip|clipped|crop|cropped|subset|cut|cog|utm|merged|mosaic|resampled"
+    r"|reprojected|warped|tile|u?int8|u?int16|float32|vcid|dn)$"
 )
-_NUMBER = re.compile(r"^B0*(\d{1,2}A?)$", re.IGNORECASE)
-_COMMON = {name for bands in (_OLI, _TM, _MSI) for names in bands.values() for name in names}
 
 
-def file_band_names(folder: str, stem: str) -> Names | None:
-    """Give the names of the band in a file, from the end of its name; None if that names no band.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """What a name says of its band: words, or a sensor's number and whether it is spelt with two digits."""
 
-    ``LC09_…_SR_B4.TIF`` is ``b4`` and, Landsat 9 being known, ``red``; ``field_nir.tif`` is ``nir``.
+    name: str = ""
+    number: str = ""
+    spelling: str = ""
+
+
+def name_band_files(paths: Sequence[str]) -> list[Names]:
+    """Give the names of the bands in files that belong together, from the ends of their names; empty for no band.
+
+    ``LC09_…_SR_B4.TIF`` is ``red`` and ``b4``, Landsat 9 being known by name; ``field_nir.tif`` is ``nir``.
 
     Parameters
     ----------
-    folder, stem
-        Names of the folder and of the file without its suffix; either may name the satellite.
+    paths
+        The files; their own names or those of the two folders around them may tell the sensor.
     """
-    words = stem.replace("-", "_").split("_")
-    for word in reversed(words[-3:]):  # a resolution may follow: T32UMD_20240101T103421_B04_10m
-        number = _NUMBER.match(word)
-        if number:
-            return _numbered(folder, stem, number.group(1).upper())
-        if word.lower() in _COMMON:
-            return (word.lower(),)
+    found = [_read_stem(PurePath(path).stem) for path in paths]
+    alike = _sensors_of([said for said in found if said is not None])
+    names = []
+    for path, said in zip(paths, found, strict=True):
+        sensor = known_sensor({}, path) if said is not None and said.number else None
+        names.append(() if said is None else _names(said, alike if sensor is None else (sensor,)))
+    return names
+
+
+def asset_band_names(given: Sequence[str], sensors: Sequence[Sensor]) -> Names:
+    """Give what a band of a STAC item is called: as it says, then what that means.
+
+    Parameters
+    ----------
+    given
+        Its common name, its own name and that of its asset, as far as there are such; the best first.
+    sensors
+        The sensor that the item names, or those that may be meant.
+    """
+    names = [name.strip().lower() for name in given if name.strip()]
+    meant = [word for name in given for word in read_meaning(name).names]
+    numbers = [said.number for name in given if (said := _read_word(name.strip())) is not None]
+    told = shared_names(sensors, numbers[0]) if numbers else ()
+    if not meant or meant[0] in told:
+        meant = [*told]
+    spelt = [word for number in numbers for word in _spelt(number)]
+    return tuple(dict.fromkeys([*names, *meant, *spelt]))
+
+
+def sensors_by_assets(names: Sequence[str]) -> tuple[Sensor, ...]:
+    """Give the sensors that have all the bands with numbers among these names, such as ``B8A``."""
+    return _sensors_of([said for name in names if (said := _read_word(name.strip())) is not None])
+
+
+def _read_stem(stem: str) -> _Said | None:
+    """Read what the end of a file's name says of its band; in it ``b4`` is a sensor's, for the file is no stack."""
+    words = [word for word in re.split(r"[_.\s-]+", stem) if word]
+    while words:
+        for count in range(min(_LONGEST, len(words)), 0, -1):
+            names = read_meaning(" ".join(words[-count:])).names
+            if names:
+                return _Said(name=names[0])
+        said = _read_word(words[-1])
+        if said is not None or not _AFTER.match(words.pop().lower()):
+            return said
     return None
 
 
-def other_names(name: str) -> Names:
-    """Give what a band with a STAC common name also goes by."""
-    return next((names[1:] for bands in (_OLI, _MSI) for names in bands.values() if names[0] == name), ())
+def _read_word(word: str) -> _Said | None:
+    match = _NUMBER.match(word)
+    if match is None:
+        return None
+    number = match[2].upper()
+    return _Said(number=number, spelling=PADDED if match[1] else PLAIN if len(number) == 1 else "")
 
 
-def _numbered(folder: str, stem: str, number: str) -> Names:
-    plain, padded = f"b{number.lower()}", f"b{number.lower().zfill(2)}"
-    names = [plain] if plain == padded else [plain, padded]
-    for start, bands in _SENSORS:
-        if start.match(stem) or start.match(folder):
-            return (*bands.get(number, ()), *names)
-    return tuple(names)
+def _sensors_of(found: Sequence[_Said]) -> tuple[Sensor, ...]:
+    """Give the sensors that have all these bands; none where the numbers may only count files."""
+    numbers = sorted({(said.number, said.spelling) for said in found if said.number})
+    if not numbers or {number for number, _ in numbers} == {str(place) for place in range(1, len(numbers) + 1)}:
+        return ()
+    return sensors_with(numbers)
+
+
+def _names(said: _Said, sensors: Sequence[Sensor]) -> Names:
+    if said.name:
+        return (said.name,)
+    return tuple(dict.fromkeys((*shared_names(sensors, said.number), *_spelt(said.number))))
+
+
+def _spelt(number: str) -> Names:
+    """Give a number as products spell it: ``b4``, ``b04``."""
+    return tuple(dict.fromkeys((f"b{number.lower()}", f"b{number.lower().zfill(2)}")))

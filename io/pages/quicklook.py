@@ -40,7 +40,12 @@ def step_of(grid: Grid, side: int = SIDE) -> int:
 def picture_bands(info: SceneInfo) -> tuple[int, ...]:
     """Choose the bands to show: red, green and blue by name, else the first three, else the first."""
     bands = [band for band in info.bands if info.reads(band.number)]
-    numbers = {band.name: band.number for band in reversed(bands) if band.name}
+    numbers = {
+        name: band.number
+        for band in reversed(bands)
+        for name in (band.name, *(band.common or ()), *band.aliases)
+        if name
+    }
     if all(name in numbers for name in _RGB):
         return tuple(numbers[name] for name in _RGB)
     count = len(_RGB) if len(bands) >= len(_RGB) else 1

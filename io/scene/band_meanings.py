@@ -7,7 +7,7 @@ only if the stack is as long as its products; else the second band may be any.
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from segflow.io.scene.band_words import Meaning, place_of, plain_words, read_meaning, says_nothing
@@ -68,15 +68,24 @@ def understand_bands(descriptions: Sequence[str], sensor: Sensor | None) -> list
     """
     letters = [text.strip().lower() for text in descriptions]
     if all(letters.count(letter) == 1 for letter in _LETTERS):
-        return [_LETTERS.get(text, read_meaning(texts).names) for text, texts in zip(letters, descriptions, strict=True)]
+        return [
+            _LETTERS.get(text, read_meaning(texts).names) for text, texts in zip(letters, descriptions, strict=True)
+        ]
     found = [_read_file_name(text) or read_meaning(text) for text in descriptions]
-    if any(meaning.number == "8A" for meaning in found):  # a file with b8a has a sensor's b4, not the fourth of a stack
-        found = [read_meaning(text.upper()) if not meaning.names else meaning
-                 for text, meaning in zip(descriptions, found, strict=True)]
+    if any(meaning.number == "8A" for meaning in found):  # beside b8a, b4 is no place in a stack
+        found = [
+            read_meaning(text.upper()) if not meaning.names else meaning
+            for text, meaning in zip(descriptions, found, strict=True)
+        ]
     if _only_counts(found) and (sensor is None or len(found) not in sensor.whole):
         return [meaning.names for meaning in found]
     sensors = (sensor,) if sensor is not None else sensors_with(_numbers(found))
     return [_certain(meaning, sensors) for meaning in found]
+
+
+def common_words(names: Iterable[str]) -> Names:
+    """Give the common names among the names of one band, in their order."""
+    return tuple(dict.fromkeys(word for name in names for word in read_meaning(name).names[:1]))
 
 
 def says_less(descriptions: Sequence[str]) -> list[bool]:

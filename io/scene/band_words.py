@@ -14,9 +14,9 @@ from segflow.io.scene.sensors import MODIS_SPELLING, PADDED, PLAIN, REFLECTANCE,
 
 _VOCABULARY = """
 coastal   coastal, coastal aerosol, coastal blue, ultra blue, deep blue, kustenblau, aerosol cotier
-blue      blue, blau, blaues, blauer, bleu, bleue, azul, blu, blauw, blauwe, albastru, niebieski, niebieska, modra, modry
-blue      bla, blatt, sininen, mavi, kek, plava, plavi, biru, синий, синяя, blaukanal, blaulicht, μπλε, 蓝, 藍, 青, 蓝光
-blue      蓝色, 蓝波段, 蓝光波段
+blue      blue, blau, blaues, blauer, bleu, bleue, azul, blu, blauw, blauwe, albastru, niebieski, niebieska, modra
+blue      modry, bla, blatt, sininen, mavi, kek, plava, plavi, biru, синий, синяя, blaukanal, blaulicht, μπλε
+blue      蓝, 藍, 青, 蓝光, 蓝色, 蓝波段, 蓝光波段
 green     green, grun, grunes, gruner, gruen, gruenes, vert, verte, verde, groen, groene, verd, zielony, zielona, zelena
 green     gron, gront, vihrea, yesil, zold, hijau, зеленый, зелёная, grunkanal, gruenkanal, πράσινο, 绿, 綠, 緑, 绿光
 green     绿色, 绿波段, 绿光波段, zeleny
@@ -51,22 +51,22 @@ _ALSO: dict[str, Names] = {
     "swir22": ("swir2",),
     "rededge1": ("rededge",),
 }
-_NOISE = frozenset(  # words that leave the meaning as it is
-    """
-    band bande banda bands banden kanal canal channel kanaal layer layers spectral multispectral the of at and in
-    sr st toa boa rho refl reflec reflectance reflectancia reflektanz reflectanz reflectivity radiance surface sur
-    ground bottom top atmosphere atmospheric corrected scaled raw dn data true colour color couleur farbe light licht
-    visible vis visual rgb wavelength wavelengths central center centre nm um μm micrometers micrometer nanometers
-    micron microns 10m 15m 20m 30m 60m msi oli etm tm tirs l1c l2a l1tp l2sp sentinel sentinel2 sentinel2a sentinel2b
-    landsat landsat8 landsat9 landsat7 landsat5 hls s2 s2a s2b l5 l7 l8 l9 naip planetscope planet image img value values
-    float float32 uint8 uint16 int16 byte median mean medoid mosaic composite resampled clip clipped reprojected
-    """.split()
-)
+_NOISE_TEXT = """
+band bande banda bands banden kanal canal channel kanaal layer layers spectral multispectral the of at and in
+sr st toa boa rho refl reflec reflectance reflectancia reflektanz reflectanz reflectivity radiance surface sur
+ground bottom top atmosphere atmospheric corrected scaled raw dn data true colour color couleur farbe light licht
+visible vis visual rgb wavelength wavelengths central center centre nm um μm micrometers micrometer nanometers
+micron microns 10m 15m 20m 30m 60m msi oli etm tm tirs l1c l2a l1tp l2sp sentinel sentinel2 sentinel2a sentinel2b
+landsat landsat8 landsat9 landsat7 landsat5 hls s2 s2a s2b l5 l7 l8 l9 naip planetscope planet image img value values
+float float32 uint8 uint16 int16 byte median mean medoid mosaic composite resampled clip clipped reprojected
+"""
+_NOISE = frozenset(_NOISE_TEXT.split())  # words that leave the meaning as it is
 _DECIMALS = re.compile(r"\d+[.,]\d+")  # wavelengths in µm, which say nothing that the words do not
 _CAMEL = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z]{2})")  # NearInfrared
 _FIGURE = re.compile(r"^\d+(?:nm|um|μm|m)?$")
 _ORDINAL = re.compile(r"^[1-9]$")
 _LONGEST = 4  # words of a phrase
+_LETTERS = str.maketrans({"ø": "o", "Ø": "O", "å": "a", "Å": "A", "æ": "ae", "\u0131": "i", "ł": "l", "Ł": "L"})
 _COUNTING = "band|bande|banda|kanal|layer|lyr|channel|canal|kanaal"
 _PLACE = re.compile(rf"^(?:b|{_COUNTING})?([1-9]\d*)$")
 _SAYS_NOTHING = re.compile(rf"^(?:{_COUNTING})?(\d+)$")
@@ -106,7 +106,6 @@ def plain_words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", letters)
 
 
-_LETTERS = str.maketrans({"ø": "o", "Ø": "O", "å": "a", "Å": "A", "æ": "ae", "Æ": "AE", "ı": "i", "ł": "l", "Ł": "L"})
 _PHRASES = {
     " ".join(plain_words(phrase)): line.split()[0]
     for line in _VOCABULARY.strip().splitlines()

@@ -63,7 +63,8 @@ OLI = Sensor(name="Landsat 8 or 9", spellings=_LANDSAT, reflective="1 2 3 4 5 6 
     "6": ("swir16", "swir1"), "7": ("swir22", "swir2"), "8": ("pan",), "9": ("cirrus",),
     "10": ("lwir11",), "11": ("lwir12",),
 })  # fmt: skip
-TM = Sensor(name="Landsat 4 to 7", spellings=_LANDSAT, reflective="1 2 3 4 5 7", thermal="6", whole=(3, 4, 5, 7), bands={
+TM = Sensor(name="Landsat 4 to 7", spellings=_LANDSAT, reflective="1 2 3 4 5 7", thermal="6", whole=(3, 4, 5, 7),
+            bands={
     "1": ("blue",), "2": ("green",), "3": ("red",), "4": ("nir08", "nir"), "5": ("swir16", "swir1"),
     "6": ("lwir",), "7": ("swir22", "swir2"), "8": ("pan",),
 })  # fmt: skip

@@ -453,7 +453,7 @@ def test_a_picture_shows_bands_that_can_be_read(tmp_path):
 )
 def test_files_of_bands_are_called_after_satellite_and_number(tmp_path, name, names):
     write_scene(tmp_path / f"{name}.tif", np.ones((1, 9, 9), np.uint8))
-    (band,) = describe_input(tmp_path, BandChoice(wanted=(names[0],))).bands
+    (band,) = describe_input(tmp_path, BandChoice(wanted=("any",), chosen=(names[0],))).bands
 
     assert (band.name, *band.aliases) == names
 
@@ -496,9 +496,9 @@ def folder_of_two_types(folder):
     ("make", "found"),
     [
         (folder_without_bands, ("is a folder without files of bands", "--mosaic")),
-        (folder_without_red, ("has bands of other names: blue, green, nir", "needs 3 (red, green, blue)")),
-        (folder_of_unknown_satellite, ("has bands of other names: b1, b2, b3", "--bands")),
-        (folder_with_two_reds, ("has 4 bands (blue, green, red, red)",)),
+        (folder_without_red, ("has 3 bands (1 blue, 2 green, 3 nir)", "needs 3 (red, green, blue)", "--bands N,2,1")),
+        (folder_of_unknown_satellite, ("has 3 bands (1 b1 → ?, 2 b2 → ?, 3 b3 → ?)", "--bands N,N,N")),
+        (folder_with_two_reds, ("has 4 bands (1 blue, 2 green, 3 red, 4 red)",)),
         (folder_of_two_sizes, ("red.tif", "green.tif", "different shapes (9 × 9 px; 18 × 18 px)")),
         (folder_of_two_places, ("red.tif", "green.tif", "different places")),
         (folder_of_two_types, ("red.tif", "blue.tif", "different types (uint8; uint16)")),
