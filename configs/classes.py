@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from segflow.configs.kinds import Colour, Geometry, Limits
+from segflow.configs.kinds import Colour, Geometry, Limits, Word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,6 +11,6 @@ class ClassSettings:
     """One class: its value in labels and maps, and how a GIS shows it."""
 
     value: Annotated[int, Limits(ge=0, lt=254)]
-    name: str
+    name: Word
     colour: Colour
     geometry: Geometry = "polygon"

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from segflow.configs.classes import ClassSettings
 from segflow.configs.fields import settings_class
-from segflow.configs.kinds import Count, Limits, ModelName, Positive, Rate
+from segflow.configs.kinds import Count, Limits, ModelName, Positive, Rate, Word
 from segflow.configs.setting import PIXELS, PRODUCTS, Panel, Setting
 from segflow.errors import SettingsError
 
@@ -15,7 +15,7 @@ from segflow.errors import SettingsError
 class BandSettings:
     """One input band: its name, and what it was scaled by in training: ``(pixel - mean) / std``."""
 
-    name: Annotated[str, Limits(min_length=1)]
+    name: Annotated[Word, Limits(min_length=1)]
     mean: float
     std: Rate
 

@@ -3,6 +3,7 @@
 Pydantic calls the checks when it reads settings; nothing here imports it.
 """
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from math import isfinite
@@ -49,22 +50,28 @@ class ReadBy:
         return {"type": "function-before", "function": read, "schema": handler(source)}
 
 
+def composed(value: object) -> object:
+    """Give a text with its letters composed (NFC), so that a name is one name however its umlauts were typed."""
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
+
+
 def _split(value: object) -> object:
     """Read ``a,b,c`` from an option or a variable as a list."""
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    return [composed(part) for part in parts] if isinstance(parts, list | tuple) else parts
 
 
 def _pairs(value: object) -> object:
     """Read ``a=b,c=d`` from an option or a variable as a mapping."""
-    if not isinstance(value, str):
-        return value
-    parts = [part.partition("=") for part in value.split(",") if part.strip()]
-    return {key.strip(): text.strip() for key, _, text in parts}
+    if isinstance(value, str):
+        parts = [part.partition("=") for part in value.split(",") if part.strip()]
+        value = {key.strip(): text.strip() for key, _, text in parts}
+    return {composed(key): composed(text) for key, text in value.items()} if isinstance(value, dict) else value
 
 
 def _band(value: object) -> object:
     """Read a band as a number where it looks like one, else as a name."""
-    return int(value) if isinstance(value, str) and value.strip().isdigit() else value
+    return int(value) if isinstance(value, str) and value.strip().isdigit() else composed(value)
 
 
 def _split_masks(value: object) -> object:
@@ -91,6 +98,7 @@ def _ends(value: object) -> object:
     return low, high
 
 
+Word = Annotated[str, ReadBy(composed)]
 Count = Annotated[int, Limits(ge=0)]
 Positive = Annotated[int, Limits(gt=0)]
 Amount = Annotated[float, Limits(ge=0)]

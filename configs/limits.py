@@ -1,4 +1,4 @@
-"""Settings of how large a file may claim to be before it is opened; every command that opens scenes has them."""
+"""Settings of what a file may claim, and what is trusted in it; several commands have them."""
 
 from typing import Annotated
 
@@ -12,4 +12,13 @@ MaxBands = Annotated[Positive | None, Setting(NOTHING, Panel.TRUST, "Refuse scen
 MaxBlock = Annotated[
     Positive | None,
     Setting(NOTHING, Panel.TRUST, "Refuse scenes with larger blocks once decoded [MiB].", unset="256"),
+]
+AllowDatumShift = Annotated[
+    bool,
+    Setting(
+        NOTHING,
+        Panel.TRUST,
+        "Accept labels, references and other vectors that may be off by more than a pixel, "
+        "where PROJ only guesses the shift between two datums.",
+    ),
 ]

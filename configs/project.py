@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from segflow.configs.classes import ClassSettings
+from segflow.configs.kinds import composed
 from segflow.errors import SettingsError
 
 _COLOURS = (
@@ -100,7 +101,7 @@ def parse_classes(text: str) -> tuple[ClassSettings, ...]:
     SettingsError
         If an entry makes no sense, values do not count from 0, or there are fewer than two.
     """
-    parts = [[part.strip() for part in entry.split(":")] for entry in text.split(",") if entry.strip()]
+    parts = [[str(composed(part.strip())) for part in entry.split(":")] for entry in text.split(",") if entry.strip()]
     classes = tuple(_parse_class(index, part) for index, part in enumerate(parts))
     names = [entry.name for entry in classes]
     values = [entry.value for entry in classes]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from segflow.configs.fields import settings_class
 from segflow.configs.kinds import Bands, Chance, Count, Device, Ends, Limits, Masks, Positive, SceneName
-from segflow.configs.limits import MaxBands, MaxBlock, MaxPixels
+from segflow.configs.limits import AllowDatumShift, MaxBands, MaxBlock, MaxPixels
 from segflow.configs.setting import NOTHING, PIXELS, PRODUCTS, Panel, Setting
 from segflow.configs.vector_rules import VectorRules
 
@@ -155,6 +155,7 @@ class RunSettings(VectorRules):
     sidecars: Annotated[bool, Setting(PIXELS, Panel.TRUST, "Trust .ovr, .msk and .aux.xml files beside the scene.")] = (
         False
     )
+    allow_datum_shift: AllowDatumShift = False
     max_pixels: MaxPixels = None
     max_bands: MaxBands = None
     max_block: MaxBlock = None

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 from segflow.configs.classes import ClassSettings
 from segflow.configs.fields import settings_class
-from segflow.configs.kinds import Count, Limits, ModelName, Positive, Rate
-from segflow.configs.limits import MaxBands, MaxBlock, MaxPixels
+from segflow.configs.kinds import Count, Limits, ModelName, Positive, Rate, Word
+from segflow.configs.limits import AllowDatumShift, MaxBands, MaxBlock, MaxPixels
 from segflow.configs.recipe import RecipeSettings
 from segflow.configs.setting import NOTHING, PIXELS, PRODUCTS, Panel, Setting
 from segflow.configs.split import SplitSettings
 
-SceneNames = Annotated[tuple[str, ...], Limits(min_length=1)]
+SceneNames = Annotated[tuple[Word, ...], Limits(min_length=1)]
 
 
 @settings_class
@@ -40,23 +40,27 @@ class TrainSettings(RecipeSettings):
             "Folder of label rasters that are named like the scenes and lie on their grids, or a vector file.",
         ),
     ] = "labels"
-    class_field: Annotated[str | None, Setting(PIXELS, Panel.DATA, "Field of the vector file that says the class.")] = (
-        None
-    )
+    class_field: Annotated[
+        Word | None, Setting(PIXELS, Panel.DATA, "Field of the vector file that says the class.")
+    ] = None
     class_values: Annotated[
-        dict[str | int, int],
-        Setting(PIXELS, Panel.DATA, "Class value of each entry of that field; 255: ignored."),
+        dict[Word | int, int],
+        Setting(
+            PIXELS,
+            Panel.DATA,
+            "Class value of each entry of that field, or of each value of label rasters; 255: ignored.",
+        ),
     ] = field(default_factory=dict)
     background: Annotated[
         Annotated[int, Limits(ge=0, le=255)],
-        Setting(PIXELS, Panel.DATA, "Class value of land outside all polygons; 255 ignores it, as new projects do."),
-    ] = 0
+        Setting(PIXELS, Panel.DATA, "Class value of land outside all polygons; 255 ignores it."),
+    ] = 255
     bands: Annotated[
-        Annotated[tuple[str, ...], Limits(min_length=1)],
+        Annotated[tuple[Word, ...], Limits(min_length=1)],
         Setting(PIXELS, Panel.MODEL, "Names of the model's bands, in its order."),
     ]
     bands_chosen: Annotated[
-        tuple[int | str, ...] | None,
+        tuple[int | Word, ...] | None,
         Setting(
             PIXELS, Panel.DATA, "The bands of the scenes that these are, by number or name.", unset="as the names tell"
         ),
@@ -89,7 +93,7 @@ class TrainSettings(RecipeSettings):
         bool, Setting(PIXELS, Panel.DATA, "Whether a band tagged as alpha masks, or is a band like others.")
     ] = True
     scaling: Annotated[
-        dict[str, tuple[float, Rate]],
+        dict[Word, tuple[float, Rate]],
         Setting(
             PIXELS,
             Panel.DATA,
@@ -172,6 +176,7 @@ class TrainSettings(RecipeSettings):
         str | None,
         Setting(NOTHING, Panel.HOW, "Folder for log, TensorBoard events and checkpoints.", unset="OUT.training"),
     ] = None
+    allow_datum_shift: AllowDatumShift = False
     max_pixels: MaxPixels = None
     max_bands: MaxBands = None
     max_block: MaxBlock = None

@@ -2,6 +2,7 @@
 
 import json
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self, get_args
@@ -45,6 +46,7 @@ class BandSpec:
     medians: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", unicodedata.normalize("NFC", self.name))
         if not self.name or not (math.isfinite(self.mean) and math.isfinite(self.std) and self.std > 0):
             msg = f"a band needs a name, a finite mean and a positive, finite std, got {self}"
             raise ModelError(msg)
@@ -76,6 +78,7 @@ class ClassSpec:
     geometry: Geometry = "polygon"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", unicodedata.normalize("NFC", self.name))
         digits = self.colour.removeprefix("#")
         if len(digits) != 6 or len(self.colour) != 7 or set(digits.lower()) - set("0123456789abcdef"):  # noqa: PLR2004
             msg = f"class {self.name}: a colour reads #rrggbb, got {self.colour!r}"

@@ -66,7 +66,14 @@ def noise_scene(path: Path, shape: tuple[int, int], seed: int = 0, **options: ob
 
 
 def write_pixelwise_model(
-    path: Path, *, bands: int = 3, dtype: str = "uint8", geometry: Geometry = "polygon", threshold: float = 60.0
+    path: Path,
+    *,
+    bands: int = 3,
+    dtype: str = "uint8",
+    geometry: Geometry = "polygon",
+    threshold: float = 60.0,
+    meaning: tuple[float, float] | None = None,
+    display: bool = False,
 ) -> Path:
     """Write a model of one 1×1 convolution: class 1 where the first band exceeds `threshold`; give its path."""
     network = build_network("pixelwise", {}, in_channels=bands, classes=2)
@@ -80,7 +87,16 @@ def write_pixelwise_model(
         version="1",
         architecture="pixelwise",
         arguments={},
-        bands=tuple(BandSpec(name=name, mean=threshold, std=10.0) for name in BANDS[:bands]),
+        bands=tuple(
+            BandSpec(
+                name=name,
+                mean=threshold,
+                std=10.0,
+                scale=None if meaning is None else meaning[0],
+                offset=0.0 if meaning is None else meaning[1],
+            )
+            for name in BANDS[:bands]
+        ),
         dtype=dtype,
         gsd=10.0,
         gsd_range=(1e-6, 1e9),
@@ -92,6 +108,7 @@ def write_pixelwise_model(
         dependency=0,
         margin=0,
         guarantee="exact",
+        display=display,
     )
     write_model_file(path, spec.to_json(), pack_weights(network))
     return path

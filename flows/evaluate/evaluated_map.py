@@ -12,6 +12,7 @@ from segflow.errors import SceneError, SettingsError
 from segflow.flows.products.entries import CLASSES, CONFIDENCE
 from segflow.flows.products.places import SceneProducts, item_place
 from segflow.flows.run.item import read_item
+from segflow.io.labels.fields import class_text
 from segflow.io.labels.references import UNKNOWN, Values, open_classes
 from segflow.io.raster.classes import PALETTE, describe_classes, read_colours
 from segflow.io.raster.sidecars import LegendEntry
@@ -147,7 +148,7 @@ def parse_class_values(given: list[str]) -> dict[str, int]:
         if not entry or not value.strip().isdigit() or int(value) > NODATA:
             msg = f"--class-value {word!r} must read ENTRY=VALUE with a value from 0 to {NODATA}, as in water=2"
             raise SettingsError(msg)
-        values[entry.strip()] = int(value)
+        values[class_text(entry)] = int(value)
     return values
 
 

@@ -13,9 +13,10 @@ from segflow.flows.access import raster_access
 from segflow.flows.evaluate.evaluated_map import BLOCK, ClassTable, MapToEvaluate, distinct, legend_of, values_in
 from segflow.flows.evaluate.findings import Evaluation
 from segflow.flows.progress import Progress, stage
-from segflow.io.labels.rasters import LabelPolygons, read_label_polygons
-from segflow.io.labels.references import UNKNOWN, ValueReader, Values, open_classes, open_reference
+from segflow.io.labels.polygons import LabelPolygons, count_outside, read_label_polygons
+from segflow.io.labels.references import UNKNOWN, ValueReader, Values, open_classes, open_reference, reference_doubts
 from segflow.io.pages.error_picture import ErrorPicture
+from segflow.io.scene.scenes import describe_scene
 from segflow.segmentation.scores.accuracy import AccuracyCounts, AccuracySettings
 from segflow.segmentation.scores.boundary import BUFFER, TOLERANCE
 from segflow.tiling import NODATA, Grid, Span, TileGrid, Window
@@ -43,6 +44,8 @@ class EvaluateSettings:
         Of boundary F1 and of relaxed scores [px].
     seed
         Of the bootstrap.
+    allow_datum_shift
+        Whether a reference may be off by more than a pixel where PROJ only guesses the shift between two datums.
     max_pixels, max_block
         How large map and reference may be, as in `RunSettings`.
     block
@@ -57,6 +60,7 @@ class EvaluateSettings:
     tolerance: float = TOLERANCE
     buffer: float = BUFFER
     seed: int = 0
+    allow_datum_shift: bool = False
     max_pixels: int | None = None
     max_block: int | None = None
     block: int = BLOCK
@@ -101,6 +105,8 @@ def evaluate_map(
         classes=len(table.legend), tolerance=settings.tolerance, buffer=settings.buffer, tile=tile
     )
     counts, picture = AccuracyCounts(grid, options), ErrorPicture(grid)
+    ignored = 0  # reference pixels of value 255, which is a class in masks of 0 and 255
+    declared = _declares_ignored(reference, settings)
     seen = 0  # reference pixels with a class, wherever the map has none
     with ExitStack() as stack:
         truth_reader, notes = stack.enter_context(_open_truth(reference, grid, settings, table))
@@ -108,16 +114,19 @@ def evaluate_map(
         sure = stack.enter_context(open_classes(found.confidence, found.access)) if found.confidence else None
         stack.enter_context(stage(progress, "evaluate", grid.window.size))
         for core, read in _windows(grid, settings.block, options.halo):
-            truth = table.number(truth_reader.read(read), f"reference {reference}", mapped=True)
+            raw = truth_reader.read(read)
+            truth = table.number(raw, f"reference {reference}", mapped=True)
             labels = table.number(map_reader.read(read), f"map {found.classes.path}", mapped=False)
             confidence = None if sure is None else _percent(sure.read(read))
             counts.add(core, read, truth, labels, confidence)
             inner = core.relative_to(read).slices
             picture.add(core, truth[inner], labels[inner])
+            ignored += int(np.isin(raw[inner], (NODATA, UNKNOWN) if declared else (NODATA,)).sum())
             seen += int(np.count_nonzero(truth[inner] != NODATA))
             progress.advance(core.size)
-    _check_overlap(seen, counts, reference, found)
-    notes = (*notes, *_one_sided(counts, table, reference))
+    masked = () if str(NODATA) in settings.class_values else _ignored_note(ignored, counts, table, reference)
+    _check_overlap(seen, counts, reference, found, masked)
+    notes = (*notes, *masked, *_one_sided(counts, table, reference))
     return Evaluation.of(found, reference, table.legend, counts, notes, settings.seed), picture
 
 
@@ -146,7 +155,9 @@ def class_table(found: MapToEvaluate, settings: EvaluateSettings, reference: str
 def _reference_values(reference: str, grid: Grid, settings: EvaluateSettings) -> set[int]:
     """Give the class values that occur in a reference raster."""
     raw: set[int] = set()
-    with open_reference(reference, grid, raster_access(settings), resample=settings.resample is not None) as raster:
+    with open_reference(
+        reference, grid, raster_access(settings), resample=settings.resample is not None, classes=_classes(settings)
+    ) as raster:
         for core, _ in _windows(grid, settings.block, 0):
             raw |= set(distinct(raster.read(core)))
     return {settings.class_values.get(str(value), value) for value in raw - {UNKNOWN}} - {NODATA}
@@ -158,8 +169,9 @@ def _open_truth(
 ) -> Iterator[tuple[ValueReader, tuple[str, ...]]]:
     """Open a reference; give its reader and what the user should know of it."""
     if Path(reference).suffix.lower() in RASTERS:
-        with open_reference(reference, grid, raster_access(settings), resample=settings.resample is not None) as raster:
-            yield raster, ()
+        access, nearest = raster_access(settings), settings.resample is not None
+        with open_reference(reference, grid, access, resample=nearest, classes=_classes(settings)) as raster:
+            yield raster, reference_doubts(reference, grid, access, allow_shift=settings.allow_datum_shift)
         return
     if settings.class_field is None:
         msg = f"reference {reference} is a vector file: name the field of its class with --class-field"
@@ -171,11 +183,22 @@ def _open_truth(
         values=settings.class_values,
         names=table.names,
         background=settings.background,
+        allow_shift=settings.allow_datum_shift,
+        role="reference",
     )
     notes = list(polygons.notes)
+    outside, total = count_outside([polygons])
+    if outside:
+        notes.append(f"{outside:,} of {total:,} polygons of the reference lie outside the map")
     if polygons.repaired or polygons.dropped:
         notes.append(f"{polygons.repaired} invalid polygons were repaired, {polygons.dropped} without area left out")
     yield PolygonReference(polygons), tuple(notes)
+
+
+def _classes(settings: EvaluateSettings) -> tuple[int, ...]:
+    """Give the values of a reference that were said to be classes."""
+    chosen = settings.class_values.items()
+    return tuple(int(text) for text, value in chosen if text.lstrip("-").isdigit() and value != NODATA)
 
 
 def _windows(grid: Grid, block: int, halo: int) -> Iterator[tuple[Window, Window]]:
@@ -189,9 +212,30 @@ def _percent(values: Values) -> npt.NDArray[np.uint8]:
     return np.where(values == UNKNOWN, NODATA, values).astype(np.uint8)
 
 
-def _check_overlap(seen: int, counts: AccuracyCounts, reference: str, found: MapToEvaluate) -> None:
+def _declares_ignored(reference: str, settings: EvaluateSettings) -> bool:
+    """Tell whether a reference raster declares 255 as nodata."""
+    if Path(reference).suffix.lower() not in RASTERS:
+        return False
+    return describe_scene(reference, raster_access(settings)).bands[0].nodata == NODATA
+
+
+def _ignored_note(ignored: int, counts: AccuracyCounts, table: ClassTable, reference: str) -> tuple[str, ...]:
+    """Say that 255 was ignored in a reference raster that holds one other class at most."""
+    held = np.flatnonzero(counts.confusion.sum(1))
+    if not ignored or len(held) > 1 or Path(reference).suffix.lower() not in RASTERS:
+        return ()
+    missing = [entry for index, entry in enumerate(table.legend) if index not in held]
+    entry = next((entry for entry in missing if entry.value), missing[0] if missing else table.legend[-1])
+    found = f"255 was ignored: {ignored:,} pixels of the reference"
+    return (f"{found}; where it is {entry.name}, say so: --class-value 255={entry.value}",)
+
+
+def _check_overlap(
+    seen: int, counts: AccuracyCounts, reference: str, found: MapToEvaluate, masked: tuple[str, ...]
+) -> None:
     if not seen:
-        msg = f"reference {reference} has no pixel with a class on the map: check that both show the same place"
+        advice = "; ".join(("check that both show the same place", *masked))
+        msg = f"reference {reference} has no pixel with a class on the map: {advice}"
         raise SceneError(msg)
     if not counts.confusion.any():
         msg = (

@@ -32,13 +32,14 @@ def evaluate_sample(
         class of the map has no point.
     """
     field = settings.class_field or CLASS_FIELD
-    points = read_points(reference, found.classes.grid, field)
+    points = read_points(reference, found.classes.grid, field, allow_shift=settings.allow_datum_shift)
     table = _table(found, settings)
     filled = np.array([is_filled(text) for text in points.texts], bool)
     inside = ((points.places >= 0) & (points.places < found.classes.grid.shape)).all(1)
     used = np.flatnonzero(filled & inside)
     if not used.size:
-        told = f"of {len(filled)}, {filled.sum()} have a class and {inside.sum()} lie on the map"
+        lost = "".join(f", {count} more {why}" for count, why in points.left)
+        told = f"of {len(filled)}, {filled.sum()} have a class and {inside.sum()} lie on the map{lost}"
         msg = f"points {reference}: {told}, none does both; fill in {field!r} and check the CRS"
         raise SceneError(msg)
     texts = [points.texts[index] for index in used]
@@ -59,6 +60,7 @@ def evaluate_sample(
         msg = f"points {reference}: none lies in {', '.join(empty)} of the map; draw a sample with segflow sample"
         raise SceneError(msg) from error
     left = [
+        *points.left,
         (int((~filled).sum()), "have no class yet"),
         (int((filled & ~inside).sum()), "lie outside the map"),
         (int((~known).sum()), "lie where the map has no data, or are ignored"),
@@ -71,7 +73,7 @@ def evaluate_sample(
         mapped=tuple(areas.tolist()),
         unit=unit,
         estimates=estimates,
-        notes=tuple(f"{count} points {why}: left out" for count, why in left if count),
+        notes=(*points.notes, *(f"{count:,} points {why}: left out" for count, why in left if count)),
     )
 
 

@@ -161,7 +161,11 @@ def plan_run(path: ScenePath, settings: RunSettings, *, remember: bool = True) -
         settings=settings,
         products=products,
         key=run_key(digest, reading, model, tiles, device, settings, mask_digests(scene, run_access(settings))),
-        warnings=(*find_warnings(scene, reading.bands, model.spec, tiles.margin), *look.warnings),
+        warnings=(
+            *find_warnings(scene, reading.bands, model.spec, tiles.margin),
+            *look.warnings,
+            *reading.notes,
+        ),
         likeness=look.likeness,
     )
 

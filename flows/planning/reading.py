@@ -36,6 +36,11 @@ class SceneReading:
     bands: tuple[int, ...]
     area: Area | None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know of it, a line each."""
+        return () if self.area is None else self.area.notes
+
 
 def read_as_asked(given: ScenePath, settings: RunSettings, spec: ModelSpec) -> SceneReading:
     """Describe a scene as the settings and the model want it read; no pixel is read.
@@ -52,7 +57,8 @@ def read_as_asked(given: ScenePath, settings: RunSettings, spec: ModelSpec) -> S
     _check_nodata(settings, scene)
     scene = fit_pixels(scene, bands, spec, settings)
     scene = replace(scene, masks=find_masks(settings.mask or (), scene, access))
-    area = None if settings.aoi is None else read_area(settings.aoi, scene.grid)
+    allowed = settings.allow_datum_shift
+    area = None if settings.aoi is None else read_area(settings.aoi, scene.grid, allow_shift=allowed)
     return SceneReading(scene=scene, bands=bands, area=area)
 
 

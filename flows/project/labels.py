@@ -15,13 +15,13 @@ from segflow.errors import OutputError, SettingsError
 from segflow.flows.access import training_access
 from segflow.flows.project.step import ProjectStep, align, project_command
 from segflow.flows.train.label_source import find_scenes
-from segflow.flows.train.label_survey import SceneSurvey, sum_pixels, survey_labels, warnings_of
+from segflow.flows.train.label_survey import SceneSurvey, outside_polygons, sum_pixels, survey_labels, warnings_of
 from segflow.io.labels.fields import class_text, map_classes
 from segflow.io.labels.polygons import IGNORE
-from segflow.io.labels.rasters import open_label_raster
+from segflow.io.labels.rasters import LabelRaster, open_label_raster, tally_notes
 from segflow.io.labels.template import FIELD, write_label_template
 from segflow.io.scene.scenes import describe_scene
-from segflow.io.vector.source import LAYER_MARK, open_source
+from segflow.io.vector.source import LAYER_MARK, composed, open_source
 from segflow.io.work.projects import IMAGES, LABELS, PROJECT_FILE, place_file, read_project, write_project
 
 TEMPLATE = "labels.gpkg"
@@ -36,6 +36,7 @@ def add_labels(
     field: str | None = None,
     classes: Mapping[str, str] | None = None,
     background: str | None = None,
+    allow_datum_shift: bool = False,
     copy: bool = False,
 ) -> ProjectStep:
     """Let a project learn from labels, once they fit its scenes; a second time changes nothing.
@@ -54,6 +55,8 @@ def add_labels(
         name; ``ignore`` for none.
     background
         Class of all land without a label; None: as in the settings, at first ignored.
+    allow_datum_shift
+        Accept labels that may be off by more than a pixel, where PROJ only guesses the shift between two datums.
     copy
         Copy rasters instead of linking them.
 
@@ -66,6 +69,8 @@ def add_labels(
     found: dict[str, Any] = {"class_values": _chosen_values(classes or {}, settings.classes)}
     if background is not None:
         found["background"] = _class_value(background, settings.classes)
+    if allow_datum_shift:
+        found["allow_datum_shift"] = True
     rasters = [Path(file) for file in files if file.lower().endswith((".tif", ".tiff"))]
     if rasters:
         if len(rasters) < len(files):
@@ -148,12 +153,17 @@ def _adopt(folder: Path, settings: TrainSettings, found: Mapping[str, Any]) -> P
     earlier = read_mapping(folder / PROJECT_FILE).get("labels", found["labels"])
     settings = dataclasses.replace(settings, **found)
     surveys = survey_labels(settings)
+    names = {entry.value: entry.name for entry in settings.classes}
     if not any(sum_pixels(surveys)):
-        msg = f"labels {settings.labels} leave no labelled pixel on the scenes of {folder}: check what they cover"
+        why = tally_notes((s.labels for s in surveys if isinstance(s.labels, LabelRaster)), names)
+        if Path(settings.data, settings.labels.partition(LAYER_MARK)[0]).is_file():
+            features = open_source(str(Path(settings.data) / settings.labels)).features
+            why = (*why, f"none of its {features:,} polygons lies on a scene, or all are ignored")
+        where = f"labels {settings.labels} leave no labelled pixel on the scenes of {folder}"
+        msg = "; ".join((f"{where}: check what they cover", *why))
         raise SettingsError(msg)
     if changed != before:
         write_project(folder, changed)
-    names = {entry.value: entry.name for entry in settings.classes}
     meaning = [
         f"{text!r} is {names.get(value, 'ignored')}" for text, value in sorted(settings.class_values.items(), key=str)
     ]
@@ -167,6 +177,8 @@ def _adopt(folder: Path, settings: TrainSettings, found: Mapping[str, Any]) -> P
         "labels": settings.labels,
         "class_values": {str(key): value for key, value in settings.class_values.items()},
         "scenes": {survey.name: survey.as_dict(list(names.values())) for survey in surveys},
+        "polygons_on_no_scene": outside_polygons(surveys)[0],
+        "notes": list(warnings_of(surveys, names)),
     }
     return ProjectStep(lines=lines, next_step=project_command("show", folder), facts=facts)
 
@@ -207,12 +219,13 @@ def _check_rasters(rasters: Sequence[Path], settings: TrainSettings) -> None:
     """Refuse label rasters without a scene of their name or on another grid."""
     scenes = find_scenes(settings)
     for raster in rasters:
-        if raster.stem not in scenes:
+        scene = scenes.get(composed(raster.stem))
+        if scene is None:
             msg = f"{raster} has the name of no scene in {settings.data}/{IMAGES}: name label rasters like their scenes"
             raise OutputError(msg)
         values = [entry.value for entry in settings.classes]
         access = training_access(settings)
-        grid = describe_scene(scenes[raster.stem], access).grid
+        grid = describe_scene(scene, access).grid
         open_label_raster(raster, grid, values, access=access)
 
 
@@ -222,6 +235,7 @@ def _chosen_values(classes: Mapping[str, str], known: Sequence[ClassSettings]) -
 
 def _class_value(text: str, classes: Sequence[ClassSettings]) -> int:
     """Give the value of a class that is named by name or value; 255 for `ignore`."""
+    text = class_text(text)
     for entry in classes:
         if text in {entry.name, str(entry.value)}:
             return entry.value

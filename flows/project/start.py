@@ -13,7 +13,7 @@ from segflow.configs.project import parse_classes, project_text, set_lines
 from segflow.errors import SceneError, SceneMismatchError, SettingsError
 from segflow.flows.models.lookup import find_model
 from segflow.flows.project.step import ProjectStep, project_command
-from segflow.io.scene.band_words import place_of
+from segflow.io.names.words import place_of
 from segflow.io.scene.info import SceneInfo
 from segflow.io.scene.scenes import describe_scene, gsd, select_bands
 from segflow.io.work.projects import IMAGES, PROJECT_FILE, place_file, read_project, write_project

@@ -8,7 +8,7 @@ from segflow.configs.training import TrainSettings
 from segflow.errors import SceneError, SegflowError
 from segflow.flows.project.labels import class_table, load_project
 from segflow.flows.project.step import ProjectStep, align, project_command
-from segflow.flows.train.label_survey import SceneSurvey, sum_pixels, survey_labels, warnings_of
+from segflow.flows.train.label_survey import SceneSurvey, outside_polygons, sum_pixels, survey_labels, warnings_of
 from segflow.flows.train.splitting import SplitPlan, plan_split
 from segflow.io.work.projects import IMAGES, PROJECT_FILE, read_project
 
@@ -64,6 +64,8 @@ def _show_labelled(folder: Path, settings: TrainSettings, surveys: Sequence[Scen
             for survey in surveys
         },
         "pixels": dict(zip(names.values(), sum_pixels(surveys), strict=True)),
+        "polygons_on_no_scene": outside_polygons(surveys)[0],
+        "notes": list(warnings_of(surveys, names)),
         "problem": problem,
     }
     following = (

@@ -132,7 +132,9 @@ def _entry(scene: ListedScene) -> SceneEntry:
 
 
 def _stem(path: str) -> str:
-    return PurePosixPath(path.partition("?")[0] if "://" in path else path).stem
+    place = PurePosixPath(path.partition("?")[0] if "://" in path else path)
+    name = place.parent.name if place.name.startswith("MTD_MSI") else place.stem
+    return name.removesuffix(".SAFE")
 
 
 def _check_names(entries: Sequence[SceneEntry]) -> None:

@@ -192,6 +192,7 @@ def _settings(item: ItemRecord) -> RunSettings:
     reading = item.reading
     return RunSettings(
         bands=item.bands,
+        allow_datum_shift=True,  # as the run did, or it would have stopped
         resample=reading.resample,
         rescale=reading.rescale,
         as_stored=reading.as_stored,

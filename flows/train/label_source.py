@@ -6,10 +6,10 @@ from pathlib import Path
 from segflow.configs.training import TrainSettings
 from segflow.errors import SceneError, TrainingError
 from segflow.flows.access import label_access, training_access
-from segflow.io.labels.polygons import IGNORE, LabelPolygons, read_label_polygons
-from segflow.io.labels.rasters import LabelRaster, open_label_raster
+from segflow.io.labels.polygons import IGNORE, LabelPolygons, count_outside, read_label_polygons
+from segflow.io.labels.rasters import LabelRaster, open_label_raster, tally_notes
 from segflow.io.scene.scenes import describe_scene
-from segflow.io.vector.source import LabelsElsewhereError, open_source
+from segflow.io.vector.source import LabelsElsewhereError, composed, open_source
 from segflow.tiling import Grid, Span, Window
 
 SceneLabels = LabelPolygons | LabelRaster
@@ -34,10 +34,11 @@ def find_scenes(settings: TrainSettings) -> dict[str, Path]:
         raise SceneError(msg)
     found: dict[str, Path] = {}
     for path in paths:
-        if path.stem in found:
-            msg = f"{found[path.stem]} and {path} have one name: rename one, scenes are told apart by their names"
+        name = composed(path.stem)
+        if name in found:
+            msg = f"{found[name]} and {path} have one name: rename one, scenes are told apart by their names"
             raise SceneError(msg)
-        found[path.stem] = path
+        found[name] = path
     return found
 
 
@@ -69,6 +70,7 @@ def open_labels(scene: Path, grid: Grid, settings: TrainSettings) -> SceneLabels
         values=settings.class_values,
         names={entry.name: entry.value for entry in settings.classes},
         background=settings.background,
+        allow_shift=settings.allow_datum_shift,
     )
     return labels if len(labels.values) or settings.background != IGNORE else None
 
@@ -82,15 +84,26 @@ def find_labels(scene: Path, settings: TrainSettings) -> SceneLabels | None:
 
 
 def label_notes(found: Iterable[SceneLabels], settings: TrainSettings) -> tuple[str, ...]:
-    """Give notes on the labels: entries of the class field, repaired polygons and warnings, a line each."""
+    """Give notes on the labels: entries of the class field, what was repaired or left out, warnings; a line each."""
+    found = list(found)
     polygons = [labels for labels in found if isinstance(labels, LabelPolygons)]
     names = {entry.value: entry.name for entry in settings.classes} | {IGNORE: "ignored"}
     mapping = {text: value for labels in polygons for text, value in labels.mapping.items()}
+    outside, total = count_outside(polygons)
     repaired, dropped = sum(entry.repaired for entry in polygons), sum(entry.dropped for entry in polygons)
     notes = [f"labels: {text!r} is {value} ({names[value]})" for text, value in sorted(mapping.items())]
     if repaired or dropped:
         notes.append(f"labels: {repaired:,} invalid polygons were repaired, {dropped:,} that enclose nothing left out")
-    return (*notes, *dict.fromkeys(f"labels: {note}" for labels in polygons for note in labels.notes))
+    if outside:
+        notes.append(f"labels: {outside:,} of {total:,} polygons lie on no scene")
+    bare = sum(not len(labels.values) for labels in polygons)
+    if bare:
+        name = names.get(settings.background, str(settings.background))
+        notes.append(f"labels: {bare} scenes hold no polygon, so all of their land is {name} (background)")
+    rasters = [labels for labels in found if isinstance(labels, LabelRaster)]
+    notes += tally_notes(rasters, {entry.value: entry.name for entry in settings.classes})
+    told = dict.fromkeys(note for labels in polygons for note in labels.notes)
+    return (*notes, *(note if note.startswith("labels ") else f"labels: {note}" for note in told))
 
 
 def cut_windows(window: Window, side: int = _SIDE) -> Iterator[Window]:
@@ -114,6 +127,9 @@ def _find_labels(scene: Path, settings: TrainSettings) -> str | None:
         return str(source)
     names = [scene.name, *(scene.stem + suffix for suffix in (*_RASTERS, *_VECTORS))]
     found = [source / name for name in names if (source / name).is_file()]
+    if not found and not scene.stem.isascii():  # the labels may spell the name with composed letters, or without
+        files = {composed(file.name): file for file in sorted(source.iterdir()) if file.is_file()}
+        found = [files[composed(name)] for name in names if composed(name) in files]
     return str(found[0]) if found else None
 
 

@@ -1,7 +1,7 @@
 """What labels there are on each scene: pixels, area and polygons by class, and what was repaired or overlaps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,11 @@ import numpy as np
 
 from segflow.configs.training import TrainSettings
 from segflow.flows.access import training_access
-from segflow.flows.train.label_source import cut_windows, find_labels, find_scenes
-from segflow.io.labels.polygons import IGNORE, LabelPolygons
+from segflow.flows.train.label_source import SceneLabels, cut_windows, find_labels, find_scenes
+from segflow.io.labels.polygons import IGNORE, LabelPolygons, count_outside
+from segflow.io.labels.rasters import LabelRaster, tally_notes
 from segflow.io.scene.scenes import describe_scene, gsd, open_scene, select_bands
+from segflow.io.vector.source import composed
 
 _HECTARE = 10_000.0  # m²
 _SHOWN = 8  # names in a line
@@ -37,6 +39,8 @@ class SceneSurvey:
         Invalid polygons that were repaired, and those that enclose nothing.
     notes
         Warnings.
+    labels
+        What was looked at.
     """
 
     name: str
@@ -50,6 +54,7 @@ class SceneSurvey:
     repaired: int = 0
     dropped: int = 0
     notes: tuple[str, ...] = ()
+    labels: SceneLabels | None = field(default=None, compare=False, repr=False)
 
     @property
     def labelled(self) -> int:
@@ -70,6 +75,7 @@ class SceneSurvey:
             "overlaps": self.overlaps,
             "repaired": self.repaired,
             "dropped": self.dropped,
+            "notes": list(self.notes),
         }
 
 
@@ -89,6 +95,11 @@ def sum_pixels(surveys: Sequence[SceneSurvey]) -> tuple[int, ...]:
     return tuple(int(count) for count in np.sum([entry.pixels for entry in surveys], axis=0))
 
 
+def outside_polygons(surveys: Sequence[SceneSurvey]) -> tuple[int, int]:
+    """Give how many polygons lie on no scene, of how many."""
+    return count_outside(entry.labels for entry in surveys if isinstance(entry.labels, LabelPolygons))
+
+
 def warnings_of(surveys: Sequence[SceneSurvey], names: Mapping[int, str]) -> tuple[str, ...]:
     """Give warnings for whoever draws the labels, a line each."""
     totals = {key: sum(getattr(s, key) for s in surveys) for key in ("repaired", "dropped", "overlaps", "outside")}
@@ -99,6 +110,15 @@ def warnings_of(surveys: Sequence[SceneSurvey], names: Mapping[int, str]) -> tup
         "outside": "{:,} labelled pixels hold no data and are ignored",
     }
     lines = [says[key].format(count) for key, count in totals.items() if count]
+    outside, total = outside_polygons(surveys)
+    if outside:
+        lines.append(f"{outside:,} of {total:,} polygons lie on no scene")
+    covered = [e.name for e in surveys if isinstance(e.labels, LabelPolygons) and not len(e.labels.values)]
+    if covered:
+        lines.append(
+            f"{len(covered)} of {len(surveys)} scenes hold no polygon, so all of their land is background: "
+            f"{', '.join(covered[:_SHOWN])}{' …' if len(covered) > _SHOWN else ''}"
+        )
     bare = [entry.name for entry in surveys if not entry.labelled]
     if bare:
         lines.append(
@@ -111,6 +131,8 @@ def warnings_of(surveys: Sequence[SceneSurvey], names: Mapping[int, str]) -> tup
         for value, name in names.items()
         if not counts[value]
     ]
+    rasters = [entry.labels for entry in surveys if isinstance(entry.labels, LabelRaster)]
+    lines += [note.removeprefix("labels: ") for note in tally_notes(rasters, names)]
     return (*lines, *dict.fromkeys(note for entry in surveys for note in entry.notes))
 
 
@@ -133,7 +155,7 @@ def _survey(path: Path, settings: TrainSettings) -> SceneSurvey:
     polygons = labels if isinstance(labels, LabelPolygons) else None
     values = range(len(settings.classes))
     return SceneSurvey(
-        name=path.stem,
+        name=composed(path.stem),
         shape=info.grid.shape,
         gsd=gsd(info.grid),
         pixels=tuple(int(counts[value]) for value in values),
@@ -144,4 +166,5 @@ def _survey(path: Path, settings: TrainSettings) -> SceneSurvey:
         repaired=polygons.repaired if polygons else 0,
         dropped=polygons.dropped if polygons else 0,
         notes=labels.notes if labels is not None else (),
+        labels=labels,
     )

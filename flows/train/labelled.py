@@ -14,6 +14,7 @@ from segflow.flows.train.splitting import SplitPlan, plan_split
 from segflow.io.labels.polygons import IGNORE
 from segflow.io.scene.info import SceneInfo
 from segflow.io.scene.scenes import describe_scene, gsd, open_scene, select_bands
+from segflow.io.vector.source import composed
 from segflow.segmentation.training.chips import Sample
 from segflow.segmentation.training.leakage import buffer_between, check_distance
 from segflow.segmentation.training.split import PARTS, SceneBlocks
@@ -103,8 +104,9 @@ def _read_sample(
     kept = np.where(valid, area.keep(labels.read(window), window), np.uint8(IGNORE))
     if (kept == IGNORE).all():
         return None
-    area.check(kept, window, path.stem)
-    return Sample(name=path.stem, pixels=pixels, valid=valid, labels=kept)
+    name = composed(path.stem)
+    area.check(kept, window, name)
+    return Sample(name=name, pixels=pixels, valid=valid, labels=kept)
 
 
 def _check_gsd(info: SceneInfo, settings: TrainSettings) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from segflow.errors import SceneMismatchError
 from segflow.io.inputs.mosaics import check_dtypes_agree, disagreement, place_on
+from segflow.io.names.meanings import common_words
 from segflow.io.scene.access import Access
-from segflow.io.scene.band_meanings import common_words
 from segflow.io.scene.bands import BandList, select_bands
 from segflow.io.scene.conversion import meaning_text
 from segflow.io.scene.info import Band, Part, SceneInfo
@@ -90,7 +90,10 @@ def describe_band_files(path: str, files: Sequence[BandFile], choice: BandChoice
     first = next(iter(infos.values()))
     for info in infos.values():
         _check_same_grid(first, info)
-    stacks = tuple((_part(files, number, infos),) for number in dict.fromkeys(numbers))
+    by_file: dict[str, list[int]] = {}
+    for number in dict.fromkeys(numbers):
+        by_file.setdefault(files[number - 1].path, []).append(number)
+    stacks = tuple((_part(files, tuple(given), infos),) for given in by_file.values())
     described = tuple(_declared(band, files[band.number - 1], infos) for band in bands)
     return replace(first, path=path, bands=described, alpha=None, has_mask=False, stacks=stacks)
 
@@ -115,15 +118,23 @@ def _declared(band: Band, file: BandFile, infos: dict[str, SceneInfo]) -> Band:
     )
 
 
-def _part(files: Sequence[BandFile], number: int, infos: dict[str, SceneInfo]) -> Part:
-    file = files[number - 1]
-    info = infos[file.path]
-    if not 1 <= file.number <= info.band_count:
-        msg = f"{file.path} has no band {file.number} to be {file.names[0]}, it has {info.band_count}: check the scene"
-        raise SceneMismatchError(msg)
+def _part(files: Sequence[BandFile], numbers: tuple[int, ...], infos: dict[str, SceneInfo]) -> Part:
+    """Give the bands of the scene that lie in one file as a part."""
+    chosen = [files[number - 1] for number in numbers]
+    info = infos[chosen[0].path]
+    for file in chosen:
+        if not 1 <= file.number <= info.band_count:
+            found = f"{file.path} has no band {file.number} to be {file.names[0]}"
+            msg = f"{found}, it has {info.band_count}: check the scene"
+            raise SceneMismatchError(msg)
     window = info.grid.window
     return Part(
-        path=info.path, bands=(number,), numbers=(file.number,), nodata=(file.nodata,), source=window, place=window
+        path=info.path,
+        bands=numbers,
+        numbers=tuple(file.number for file in chosen),
+        nodata=tuple(file.nodata for file in chosen),
+        source=window,
+        place=window,
     )
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from segflow.io.scene.band_words import read_meaning
-from segflow.io.scene.sensors import PADDED, PLAIN, Names, Sensor, known_sensor, sensors_with, shared_names
+from segflow.io.names.sensors import PADDED, PLAIN, Names, Sensor, known_sensor, sensors_with, shared_names
+from segflow.io.names.words import read_meaning
 
 _NUMBER = re.compile(r"^(?:sr|st)?(?:b|band)(0?)(\d{1,2}a?)$", re.IGNORECASE)
 _LONGEST = 4  # words of a file's name that may name its band together: red_edge_1
@@ -25,7 +25,7 @@ class _Said:
     spelling: str = ""
 
 
-def name_band_files(paths: Sequence[str]) -> list[Names]:
+def name_band_files(paths: Sequence[str], product: str = "") -> list[Names]:
     """Give the names of the bands in files that belong together, from the ends of their names; empty for no band.
 
     ``LC09_…_SR_B4.TIF`` is ``red`` and ``b4``, Landsat 9 being known by name; ``field_nir.tif`` is ``nir``.
@@ -34,12 +34,14 @@ def name_band_files(paths: Sequence[str]) -> list[Names]:
     ----------
     paths
         The files; their own names or those of the two folders around them may tell the sensor.
+    product
+        What their metadata say of satellite or product, which may tell it too.
     """
     found = [_read_stem(PurePath(path).stem) for path in paths]
     alike = _sensors_of([said for said in found if said is not None])
     names = []
     for path, said in zip(paths, found, strict=True):
-        sensor = known_sensor({}, path) if said is not None and said.number else None
+        sensor = known_sensor({"product": product}, path) if said is not None and said.number else None
         names.append(() if said is None else _names(said, alike if sensor is None else (sensor,)))
     return names
 

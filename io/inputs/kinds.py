@@ -1,9 +1,10 @@
 """What a user may give as one scene, and how each becomes a `SceneInfo`.
 
 ================================  =================================================
-a GeoTIFF, or its address         the scene itself
+a GeoTIFF or JPEG 2000 file       the scene itself; also its address
 several GeoTIFFs                  a mosaic: parts on one grid
 ``*.vrt``                         a mosaic as gdalbuildvrt describes it
+a ``.SAFE`` folder or its zip     a Sentinel-2 product
 a folder                          bands in files of their own, named by their files
 ``*.json``, ``*.geojson``          a STAC item whose assets are bands
 ================================  =================================================
@@ -17,6 +18,7 @@ from segflow.errors import SceneError
 from segflow.io.inputs.band_files import BandChoice
 from segflow.io.inputs.band_folders import describe_folder
 from segflow.io.inputs.mosaics import describe_mosaic
+from segflow.io.inputs.sentinel2 import describe_safe, find_safe
 from segflow.io.inputs.stac_scenes import describe_item
 from segflow.io.inputs.vrt import describe_vrt
 from segflow.io.scene.access import LOCAL, Access
@@ -72,6 +74,9 @@ def _describe_one(path: FilePath, choice: BandChoice, access: Access) -> SceneIn
     if not is_remote(text):
         if suffix == ".vrt":
             return describe_vrt(text, access)
+        product = None if "\0" in text or not Path(text).exists() else find_safe(Path(text))
+        if product is not None:
+            return describe_safe(product, choice, access)
         if "\0" not in text and Path(text).is_dir():
             return describe_folder(Path(text), choice, access)
     return describe_scene(text, access)

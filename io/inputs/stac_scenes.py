@@ -8,7 +8,7 @@ STAC specification 1.1.0, "Bands"; Electro-Optical extension 1.1.0, "Common Band
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ from urllib.request import urlopen
 from segflow.errors import SceneError
 from segflow.io.inputs.band_files import BandChoice, BandFile, describe_band_files
 from segflow.io.inputs.band_names import asset_band_names, sensors_by_assets
+from segflow.io.names.sensors import Sensor, named_sensor, tagged_sensor
 from segflow.io.scene.access import Access
 from segflow.io.scene.info import SceneInfo
-from segflow.io.scene.sensors import Sensor, named_sensor, tagged_sensor
 from segflow.io.scene.sources import check_source, is_remote
 
 MAX_BYTES = 16 * 2**20  # of an item; genuine ones have some 100 kB
@@ -55,7 +55,12 @@ def describe_item(path: str, choice: BandChoice, access: Access) -> SceneInfo:
         raise SceneError(msg)
     scene = describe_band_files(place, files, choice, access)
     title = str(item.get("id", "")).replace("/", "_").replace("\\", "_").strip(". ")
-    return replace(scene, title=title or None, acquired=_acquired(item) or scene.acquired)
+    return replace(
+        scene,
+        title=title or None,
+        acquired=_acquired(item) or scene.acquired,
+        quality=_quality(item, place),
+    )
 
 
 def read_item(place: str) -> dict[str, Any]:
@@ -104,17 +109,19 @@ def _band_files(item: Mapping[str, Any], place: str) -> Iterator[BandFile]:
     sensor = _sensor(item)
     given = [_given_names(band, key) for _, _, band, key in found]
     sensors = (sensor,) if sensor is not None else sensors_by_assets([name for names in given for name in names])
-    for (asset, number, _, _), texts in zip(found, given, strict=True):
+    for (asset, number, own, _), texts in zip(found, given, strict=True):
         names = asset_band_names(texts, sensors)
         if names:
-            yield BandFile(path=_resolve(str(asset.get("href", "")), place), number=number, names=names)
+            path = _resolve(str(asset.get("href", "")), place)
+            nodata, scale, offset = _declared(item, asset, own, number)
+            yield BandFile(path=path, number=number, names=names, nodata=nodata, scale=scale, offset=offset)
 
 
 def _data_bands(item: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int, Mapping[str, Any], str | None]]:
     """Give the bands of an item: asset, number in it, what is said of it, and the asset's key if it is alone."""
-    for key, asset in item["assets"].items():
-        if not isinstance(asset, dict) or not _is_data(asset):
-            continue
+    data = {key: asset for key, asset in item["assets"].items() if isinstance(asset, dict) and _is_data(asset)}
+    tiffs = {key: asset for key, asset in data.items() if not _is_jp2(asset)}
+    for key, asset in (tiffs or data).items():  # items that have both hold the same bands twice
         bands = asset.get("bands") or asset.get("eo:bands") or []
         if not isinstance(bands, list):
             continue
@@ -125,17 +132,68 @@ def _data_bands(item: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], in
 
 
 def _is_data(asset: Mapping[str, Any]) -> bool:
-    """Tell whether an asset is a GeoTIFF of measurements, and no picture of them."""
-    media, href = str(asset.get("type", "")).lower(), urlsplit(str(asset.get("href", ""))).path.lower()
+    """Tell whether an asset is a raster of measurements, and no picture of them."""
     roles = asset.get("roles") or []
-    tiff = "tiff" in media if media else href.endswith((".tif", ".tiff"))
-    return tiff and (not roles or bool(_DATA & set(map(str, roles))))
+    return _is_raster(asset) and (not roles or bool(_DATA & set(map(str, roles))))
+
+
+def _is_raster(asset: Mapping[str, Any]) -> bool:
+    """Tell whether an asset is a GeoTIFF or a JPEG 2000 file."""
+    media, href = str(asset.get("type", "")).lower(), urlsplit(str(asset.get("href", ""))).path.lower()
+    return ("tiff" in media or "jp2" in media) if media else href.endswith((".tif", ".tiff", ".jp2"))
+
+
+def _is_jp2(asset: Mapping[str, Any]) -> bool:
+    media, href = str(asset.get("type", "")).lower(), urlsplit(str(asset.get("href", ""))).path.lower()
+    return "jp2" in media or href.endswith(".jp2")
 
 
 def _given_names(band: Mapping[str, Any], key: str | None) -> list[str]:
     """Give what an item calls a band: its common name first, then its own, then its asset's."""
     given = [band.get("eo:common_name"), band.get("common_name"), band.get("name"), key]
     return [str(name) for name in given if name]
+
+
+def _declared(
+    item: Mapping[str, Any], asset: Mapping[str, Any], band: Mapping[str, Any], number: int
+) -> tuple[float | None, float | None, float | None]:
+    """Give nodata value, scale and offset that an item declares of a band: in it, in raster:bands, or for the asset."""
+    raster = asset.get("raster:bands")
+    other = raster[number - 1] if isinstance(raster, list) and len(raster) >= number else {}
+    places = [band, other if isinstance(other, dict) else {}, asset]
+
+    def find(name: str) -> float | None:
+        told = (place.get(key) for place in places for key in (name, f"raster:{name}"))
+        return next((number for value in told if (number := _number(value)) is not None), None)
+
+    scale, offset = find("scale"), find("offset")
+    properties = item.get("properties")
+    if isinstance(properties, dict) and properties.get("earthsearch:boa_offset_applied") is True:
+        offset = None if scale is None else 0.0  # the numbers have lost it already
+    if scale is None and offset is None:
+        return find("nodata"), None, None
+    return find("nodata"), 1.0 if scale is None else scale, 0.0 if offset is None else offset
+
+
+def _number(value: object) -> float | None:
+    """Give a number that JSON may hold as one or, where it has none, as the text nan, inf or -inf."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _quality(item: Mapping[str, Any], place: str) -> tuple[tuple[str, str], ...]:
+    """Give the quality rasters among an item's assets by kind."""
+    kinds = {"scl": "scl", "qa_pixel": "qa_pixel", "qa": "qa_pixel", "fmask": "fmask"}
+    assets = ((kinds.get(str(key).lower()), asset) for key, asset in item["assets"].items())
+    return tuple(
+        (kind, _resolve(str(asset.get("href", "")), place))
+        for kind, asset in assets
+        if kind is not None and isinstance(asset, dict) and _is_raster(asset)
+    )
 
 
 def _sensor(item: Mapping[str, Any]) -> Sensor | None:
@@ -155,10 +213,26 @@ def _resolve(href: str, place: str) -> str:
 
 
 def _acquired(item: Mapping[str, Any]) -> str | None:
-    """Give an item's time as ISO 8601 in UTC to the second."""
+    """Give an item's time as ISO 8601 in UTC to the second: its datetime, else the interval from its start to its end.
+
+    A time without a zone is taken for UTC, as STAC wants it.
+    """
     properties = item.get("properties")
-    text = properties.get("datetime") if isinstance(properties, dict) else None
-    try:
-        return datetime.fromisoformat(str(text)).strftime("%Y-%m-%dT%H:%M:%SZ") if text else None
-    except ValueError:
+    if not isinstance(properties, dict):
         return None
+    time, start, end = (_utc(properties.get(name)) for name in ("datetime", "start_datetime", "end_datetime"))
+    if time is not None or start is None or end is None or start == end:
+        return time or start or end
+    return f"{start}/{end}"
+
+
+def _utc(text: object) -> str | None:
+    """Give a time in UTC to the second; None where there is none, or what is there is no time."""
+    try:
+        time = datetime.fromisoformat(str(text).strip().upper().replace(":60", ":59")) if text else None
+        if time is None:
+            return None
+        aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    return aware.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -16,13 +16,13 @@ from segflow.errors import SceneError, SceneMismatchError
 from segflow.io.inputs.band_names import name_band_files
 from segflow.io.inputs.mosaics import NUDGE
 from segflow.io.inputs.vrt_text import VrtBand, VrtSource, VrtText, read_vrt
+from segflow.io.names.meanings import BandName, common_words, name_bands
+from segflow.io.names.sensors import Names, Sensor, known_sensor
 from segflow.io.scene.access import Access
-from segflow.io.scene.band_meanings import BandName, common_words, name_bands
 from segflow.io.scene.conversion import meaning_text
 from segflow.io.scene.describe import alpha_band
 from segflow.io.scene.info import Band, Part, SceneInfo
 from segflow.io.scene.scenes import describe_scene
-from segflow.io.scene.sensors import Names, Sensor, known_sensor
 from segflow.io.scene.sources import check_source
 from segflow.tiling import Grid, Span, Window
 

@@ -8,16 +8,16 @@ References
 GDAL documentation, "VRT -- GDAL Virtual Format".
 """
 
-import xml.etree.ElementTree as ET  # entities are refused before it parses
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn, TypeVar
-from xml.parsers import expat
 
 from affine import Affine
 
 from segflow.errors import SceneError
+from segflow.io.inputs.xml_text import parse_xml
 from segflow.io.scene.limits import Limits
 
 MAX_BYTES = 64 * 2**20  # of a VRT's text; 100,000 sources have about 50 MB
@@ -133,12 +133,9 @@ class _Reader:
             raise SceneError(msg) from error
         if len(text) > MAX_BYTES:
             self._refuse(f"is larger than {MAX_BYTES:,} bytes")
-        check = expat.ParserCreate()
-        check.StartDoctypeDeclHandler = lambda *_: self._refuse("has a DOCTYPE")
         try:
-            check.Parse(text, True)  # noqa: FBT003 - expat takes it by place
-            return ET.fromstring(text)  # noqa: S314 - without a DOCTYPE there are no entities
-        except (expat.ExpatError, ET.ParseError, ValueError, LookupError) as error:
+            return parse_xml(text)
+        except ValueError as error:
             return self._refuse(f"is no VRT ({error})")
 
     def _band(self, element: ET.Element) -> VrtBand:

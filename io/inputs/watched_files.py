@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 
 from segflow.errors import SceneError
-from segflow.io.scene.tiff_blocks import find_gap
+from segflow.io.scene.headers import find_missing
 from segflow.io.work.watch_ledger import Stamp
 
-SUFFIXES = (".tif", ".tiff")
+SUFFIXES = (".tif", ".tiff", ".jp2")
 NANO = 10**9
 
 
@@ -52,7 +52,7 @@ def why_wait(path: Path, stamp: Stamp, settle: float) -> str:
     if 0 <= age < settle * NANO:
         return f"it was changed {age / NANO:.1f} s ago"
     try:
-        if gap := find_gap(path):
+        if gap := find_missing(path):
             return gap
         if age < 0:
             time.sleep(settle)

@@ -29,11 +29,14 @@ class Area:
         The polygons as WKB, in pixels of the scene: x is the column, y the row.
     shape
         (height, width) of the scene [px].
+    notes
+        What the user should know, a line each.
     """
 
     path: str
     shapes: bytes
     shape: tuple[int, int]
+    notes: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -59,7 +62,7 @@ class Area:
         return bool(self.inside(window).any())
 
 
-def read_area(path: str, grid: Grid) -> Area:
+def read_area(path: str, grid: Grid, *, allow_shift: bool = False) -> Area:
     """Read an area of interest for a scene.
 
     Parameters
@@ -68,6 +71,8 @@ def read_area(path: str, grid: Grid) -> Area:
         A vector file with a CRS; ``FILE.gpkg|layername=NAME`` names a layer of several. All its polygons count.
     grid
         Of the scene.
+    allow_shift
+        Whether it may be off by more than a pixel where PROJ only guesses the shift between two datums.
 
     Raises
     ------
@@ -79,12 +84,13 @@ def read_area(path: str, grid: Grid) -> Area:
         msg = f"area of interest {path} cannot be placed, because the scene has no CRS: set it (gdal_edit -a_srs)"
         raise SceneMismatchError(msg)
     whole = shapely.box(0, 0, grid.width, grid.height)
-    found = [shape for shape in read_outlines(path, grid) if shape.intersects(whole)]
+    outlines, notes = read_outlines(path, grid, role="area of interest", allow_shift=allow_shift)
+    found = [shape for shape in outlines if shape.intersects(whole)]
     corners = sum(shapely.get_num_coordinates(shape) for shape in found)
     if corners > MOST_CORNERS:
         msg = f"area of interest {path} has {corners:,} corners, but at most {MOST_CORNERS:,} are read: simplify it"
         raise SceneMismatchError(msg)
-    area = Area(path=path, shapes=shapely.to_wkb(shapely.GeometryCollection(found)), shape=grid.shape)
+    area = Area(path=path, shapes=shapely.to_wkb(shapely.GeometryCollection(found)), shape=grid.shape, notes=notes)
     if not any(area.touches(window) for window in _strips(grid)):
         msg = f"area of interest {path} holds no pixel of the scene: check that both lie at one place"
         raise SceneMismatchError(msg)

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping
 import pandas as pd
 
 from segflow.errors import SceneError
+from segflow.io.vector.source import composed
 
 ClassValues = Mapping[str, int] | Mapping[str | int, int]  # class value by entry of a field
 
@@ -19,14 +20,16 @@ _STRAY = 0.25  # share of features; fields that disagree on more of them mean di
 def class_text(value: object) -> str:
     """Give the text that an entry is compared by: 3, 3.0, ``"3"`` and ``" 3 "`` are one class.
 
+    Composed and decomposed letters are the same, too.
+
     >>> class_text(3.0), class_text(" forest "), class_text(None)
     ('3', 'forest', '(no entry)')
     """
-    if value is None or (isinstance(value, float) and math.isnan(value)) or value is pd.NA:
+    if value is None or value is pd.NaT or (isinstance(value, float) and math.isnan(value)) or value is pd.NA:
         return NO_ENTRY
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value).strip() or NO_ENTRY
+    return composed(str(value)).strip() or NO_ENTRY
 
 
 def map_classes(texts: Iterable[str], values: ClassValues, names: Mapping[str, int], *, where: str) -> dict[str, int]:
@@ -52,7 +55,7 @@ def map_classes(texts: Iterable[str], values: ClassValues, names: Mapping[str, i
         If entries are left that mean no class; the message counts them.
     """
     known = {str(value): value for value in names.values()}
-    known |= {name.strip().casefold(): value for name, value in names.items()}
+    known |= {composed(name).strip().casefold(): value for name, value in names.items()}
     chosen = {class_text(entry): value for entry, value in values.items()}
     counts = Counter(texts)
     mapping = {text: chosen.get(text, known.get(text.casefold())) for text in counts}

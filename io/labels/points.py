@@ -1,8 +1,6 @@
 """Reference points: read onto the pixels of a map, and drawn as an empty layer to be filled in."""
 
 import os
-import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,17 +9,22 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyogrio
+from affine import Affine
 from pyogrio.errors import DataSourceError
+from pyproj import CRS
 
 from segflow.errors import OutputError, SceneError
 from segflow.io.labels.fields import NO_ENTRY, class_text
+from segflow.io.labels.tables import SUFFIXES, read_table
 from segflow.io.storage.files import replace_file
+from segflow.io.vector.datums import check_datum_shift
+from segflow.io.vector.placing import Placing
 from segflow.io.vector.source import open_source
 from segflow.tiling import Grid
 
 LAYER = "sample"
 MOMENT = "2000-01-01T00:00:00.000Z"  # equal samples give equal bytes
-_AXES = (("lon", "lat"), ("longitude", "latitude"), ("x", "y"))  # columns of a CSV, the first two in degrees
+_WGS84 = 4326  # EPSG's number of what longitudes and latitudes of a table are in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,10 +37,16 @@ class ReferencePoints:
         (n, 2) int64 array of (row, column), also outside the map [px].
     texts
         The class of each, as text; ``(no entry)`` where it is not filled in.
+    left
+        How many points were left out, and why.
+    notes
+        What the user should know, a line each.
     """
 
     places: npt.NDArray[np.int64]
     texts: tuple[str, ...]
+    left: tuple[tuple[int, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def holds_points(path: str) -> bool:
@@ -48,13 +57,13 @@ def holds_points(path: str) -> bool:
     SceneError
         If it is a vector file that cannot be read.
     """
-    if Path(path).suffix.lower() == ".csv":
+    if Path(path).suffix.lower() in SUFFIXES:
         return True
     source = open_source(path)
     return "Point" in str(pyogrio.read_info(source.file, layer=source.layer)["geometry_type"])
 
 
-def read_points(path: str, grid: Grid, field: str) -> ReferencePoints:
+def read_points(path: str, grid: Grid, field: str, *, allow_shift: bool = False) -> ReferencePoints:
     """Read reference points.
 
     Parameters
@@ -65,27 +74,45 @@ def read_points(path: str, grid: Grid, field: str) -> ReferencePoints:
         Grid of the map.
     field
         The field, or column, that says a point's class.
+    allow_shift
+        Whether they may be off by more than a pixel where PROJ only guesses the shift between two datums.
 
     Raises
     ------
     SceneError
-        If it cannot be read, or has no such field.
+        If it cannot be read, has no such field, or may be off by more than a pixel and that is not allowed.
     """
-    if Path(path).suffix.lower() == ".csv":
-        frame = _read_table(path, grid, field)
+    left: list[tuple[int, str]] = []
+    notes: tuple[str, ...] = ()
+    if Path(path).suffix.lower() in SUFFIXES:
+        table = read_table(path, field, grid.bounds)
+        if table.degrees and grid.crs is None:
+            msg = f"points {path} cannot be placed, because the map has no CRS: give columns x, y"
+            raise SceneError(msg)
+        xy, texts, left, notes = table.xy, table.texts, list(table.left), table.notes
+        crs = CRS.from_epsg(_WGS84) if table.degrees else None
     else:
         source = open_source(path)
-        source.check_field(field)
+        name = source.find_field(field)
         frame = source.read()
-    if grid.crs is not None and frame.crs is not None:
-        frame = frame.to_crs(grid.crs)
-    points = frame.geometry.explode(index_parts=False)
-    a, b, c, d, e, f = tuple(~grid.transform)[:6]
-    x, y = points.x.to_numpy(), points.y.to_numpy()
-    places = np.floor(np.column_stack([d * x + e * y + f, a * x + b * y + c]))
-    texts = frame.loc[points.index, field].map(class_text)
-    kept = np.isfinite(places).all(1)
-    return ReferencePoints(places=places[kept].astype(np.int64), texts=tuple(texts[kept]))
+        points = frame.geometry.explode(index_parts=False)
+        xy = np.column_stack([points.x, points.y])
+        texts = tuple(frame.loc[points.index, name].map(class_text))
+        crs = source.crs
+    if crs is None or grid.crs is None:
+        place = _apply(~grid.transform, xy)
+    else:
+        notes = (*notes, *check_datum_shift(crs, grid, what=f"points {path}", allowed=allow_shift))
+        place = Placing(crs, grid).place_points(xy)
+    kept = np.asarray(np.isfinite(place).all(axis=1))
+    bare = int((~np.isfinite(xy)).any(axis=1).sum())
+    left += [(bare, "have no coordinates"), (int((~kept).sum()) - bare, "have no place in the map's coordinate system")]
+    return ReferencePoints(
+        places=np.floor(place[kept][:, ::-1]).astype(np.int64),
+        texts=tuple(text for text, keep in zip(texts, kept.tolist(), strict=True) if keep),
+        left=tuple((count, why) for count, why in left if count),
+        notes=notes,
+    )
 
 
 def is_filled(text: str) -> bool:
@@ -144,26 +171,6 @@ def _write(frame: geopandas.GeoDataFrame, temporary: Path, path: str | os.PathLi
         raise OutputError(msg)
 
 
-def _read_table(path: str, grid: Grid, field: str) -> geopandas.GeoDataFrame:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            table = pd.read_csv(path, dtype={field: str}, skipinitialspace=True)
-    except (OSError, ValueError) as error:
-        msg = f"points {path} cannot be read ({' '.join(str(error).split())}): give a CSV with a header"
-        raise SceneError(msg) from error
-    names = {str(column).strip().casefold(): str(column) for column in table.columns}
-    axes = next((pair for pair in _AXES if set(pair) <= set(names)), None)
-    if axes is None or field not in table.columns:
-        msg = f"points {path} have the columns {_list(table.columns)}, but need lon, lat (or x, y) and {field}"
-        raise SceneError(msg)
-    x, y = (pd.to_numeric(table[names[axis]], errors="coerce") for axis in axes)
-    crs = grid.crs if axes == _AXES[-1] else "EPSG:4326"
-    if crs is not None and grid.crs is None:
-        msg = f"points {path} cannot be placed, because the map has no CRS: give columns x, y"
-        raise SceneError(msg)
-    return geopandas.GeoDataFrame(table, geometry=geopandas.points_from_xy(x, y), crs=crs)
-
-
-def _list(names: Iterable[object]) -> str:
-    return ", ".join(map(str, names))
+def _apply(transform: Affine, xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    a, b, c, d, e, f = tuple(transform)[:6]
+    return np.column_stack([a * xy[:, 0] + b * xy[:, 1] + c, d * xy[:, 0] + e * xy[:, 1] + f])

@@ -1,12 +1,13 @@
 """Class rasters of any tool, as map or as reference: whole numbers, window by window, on one grid."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyproj
 import rasterio
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
@@ -14,12 +15,14 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterioWindow
 
 from segflow.errors import SceneError
-from segflow.io.labels.rasters import same_grid
+from segflow.io.labels.rasters import LabelRaster, open_label_raster, same_grid
 from segflow.io.raster.classes import describe_classes
 from segflow.io.scene.access import LOCAL, Access
-from segflow.io.scene.gdal import DRIVER, gdal_env, ignore_missing_georeference, scene_errors
+from segflow.io.scene.gdal import gdal_env, ignore_missing_georeference, scene_errors
 from segflow.io.scene.ground import crs_name
+from segflow.io.scene.headers import driver_of
 from segflow.io.scene.scenes import Scene, SceneInfo, open_scene
+from segflow.io.vector.datums import check_datum_shift
 from segflow.tiling import Grid, Window
 
 Values = npt.NDArray[np.int64]  # (height, width); -1 for nodata
@@ -47,6 +50,18 @@ class ClassPixels:
         return np.where(valid, pixels[0].astype(np.int64), UNKNOWN)
 
 
+class StoredPixels:
+    """A class raster whose nodata value is a class."""
+
+    def __init__(self, raster: LabelRaster) -> None:
+        self._raster = raster
+
+    def read(self, window: Window) -> Values:
+        """Give the values in a window; see `ValueReader`."""
+        pixels, shown = self._raster.read_stored(window)
+        return np.where(shown, pixels.astype(np.int64), UNKNOWN)
+
+
 class WarpedPixels:
     """A class raster brought onto another grid: every pixel takes the value of the nearest one."""
 
@@ -71,9 +86,16 @@ def open_classes(info: SceneInfo, access: Access = LOCAL) -> Iterator[ClassPixel
 
 @contextmanager
 def open_reference(
-    path: str | os.PathLike[str], grid: Grid, access: Access = LOCAL, *, resample: bool
+    path: str | os.PathLike[str],
+    grid: Grid,
+    access: Access = LOCAL,
+    *,
+    resample: bool,
+    classes: Collection[int] = (),
 ) -> Iterator[ValueReader]:
     """Open a reference raster for reading on the grid of the map.
+
+    Values among `classes` are classes, even if the raster declares one of them as nodata.
 
     Raises
     ------
@@ -81,6 +103,16 @@ def open_reference(
         If it cannot be opened, holds no class values, or lies on another grid and may not be resampled.
     """
     info = describe_classes(path, access, role="reference")
+    hidden = info.bands[0].nodata in classes
+    if hidden and same_grid(info.grid, grid):
+        yield StoredPixels(open_label_raster(path, grid, (), dict.fromkeys(classes, 0), access))
+        return
+    if hidden:
+        msg = (
+            f"reference {path} declares {info.bands[0].nodata:g} as nodata, which --class-value says is a class: "
+            "take that away with gdal_edit -unsetnodata, or bring it onto the grid of the map"
+        )
+        raise SceneError(msg)
     if same_grid(info.grid, grid):
         with open_classes(info, access) as raster:
             yield raster
@@ -97,9 +129,27 @@ def open_reference(
     with ExitStack() as stack, scene_errors(info.path, "opening", _DAMAGED):
         ignore_missing_georeference()
         with gdal_env():
-            dataset = stack.enter_context(rasterio.open(info.path, driver=DRIVER, sharing=False))
+            dataset = stack.enter_context(rasterio.open(info.path, driver=driver_of(info.path), sharing=False))
             warped = stack.enter_context(_warp(dataset, grid))
         yield WarpedPixels(warped, info.path)
+
+
+def reference_doubts(
+    path: str | os.PathLike[str], grid: Grid, access: Access = LOCAL, *, allow_shift: bool
+) -> tuple[str, ...]:
+    """Say how far a reference raster may be off once it is brought onto the grid of the map, where that matters.
+
+    Raises
+    ------
+    SceneError
+        If it cannot be opened, or PROJ only guesses and more than a pixel may be lost, unless that is allowed.
+    """
+    info = describe_classes(path, access, role="reference")
+    if info.grid.crs is None or grid.crs is None or same_grid(info.grid, grid):
+        return ()
+    return check_datum_shift(
+        pyproj.CRS.from_user_input(info.grid.crs), grid, what=f"reference {path}", allowed=allow_shift
+    )
 
 
 def describe_grid(grid: Grid) -> str:

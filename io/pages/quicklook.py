@@ -17,7 +17,8 @@ from rasterio.io import MemoryFile
 from segflow.io.raster.maps import open_map
 from segflow.io.raster.sidecars import LegendEntry
 from segflow.io.scene.access import LOCAL, Access
-from segflow.io.scene.gdal import DRIVER, gdal_env, gdal_name, ignore_missing_georeference, scene_errors
+from segflow.io.scene.gdal import gdal_env, gdal_name, ignore_missing_georeference, scene_errors
+from segflow.io.scene.headers import driver_of
 from segflow.io.scene.info import SceneInfo
 from segflow.io.scene.scenes import open_scene
 from segflow.io.scene.validity import valid_pixels
@@ -111,7 +112,7 @@ def _from_overviews(
     with (
         gdal_env(access),
         scene_errors(info.path, "reading overviews", "the file is damaged, copy or download it again"),
-        rasterio.open(gdal_name(info.path), driver=DRIVER) as dataset,
+        rasterio.open(gdal_name(info.path), driver=driver_of(info.path)) as dataset,
     ):
         if not any(factor <= step for factor in dataset.overviews(1)):
             return None

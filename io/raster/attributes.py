@@ -1,5 +1,6 @@
 """Names and colours of classes as GDAL keeps them beside a raster: categories and attribute table of `.aux.xml`."""
 
+import unicodedata
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -26,7 +27,9 @@ def read_attributes(raster: Path) -> tuple[dict[int, str], dict[int, Rgb]]:
     except (OSError, ET.ParseError) as error:
         msg = f"{file} cannot be read ({error}): repair or remove it"
         raise SceneError(msg) from error
-    categories = [element.text or "" for element in root.iterfind(".//CategoryNames/Category")]
+    categories = [
+        unicodedata.normalize("NFC", element.text or "") for element in root.iterfind(".//CategoryNames/Category")
+    ]
     names = {value: name for value, name in enumerate(categories) if name}
     table = root.find(".//GDALRasterAttributeTable")
     return (names, {}) if table is None else _table(table, names)
@@ -45,7 +48,7 @@ def _table(table: ET.Element, names: dict[int, str]) -> tuple[dict[int, str], di
         try:
             value = int(float(cells[value_at]))
             if "2" in place and cells[place["2"]]:  # GFU_Name
-                names[value] = cells[place["2"]]
+                names[value] = unicodedata.normalize("NFC", cells[place["2"]])
             if {"6", "7", "8"} <= place.keys():
                 red, green, blue = (int(float(cells[place[use]])) for use in "678")
                 colours[value] = red, green, blue

@@ -13,7 +13,8 @@ from segflow.errors import SceneMismatchError
 from segflow.io.raster.attributes import read_attributes
 from segflow.io.raster.styles import Rgb
 from segflow.io.scene.access import LOCAL, Access
-from segflow.io.scene.gdal import DRIVER, gdal_env, ignore_missing_georeference, scene_errors
+from segflow.io.scene.gdal import gdal_env, ignore_missing_georeference, scene_errors
+from segflow.io.scene.headers import driver_of
 from segflow.io.scene.info import SceneInfo
 from segflow.io.scene.scenes import describe_scene
 from segflow.tiling import NODATA, Grid
@@ -122,7 +123,7 @@ def read_colours(info: SceneInfo) -> dict[int, Rgb]:
     number = info.bands[0].number
     ignore_missing_georeference()
     errors = scene_errors(info.path, "reading the colour table", "the file is damaged or cut short, copy it again")
-    with gdal_env(), errors, rasterio.open(info.path, driver=DRIVER, sharing=False) as dataset:
+    with gdal_env(), errors, rasterio.open(info.path, driver=driver_of(info.path), sharing=False) as dataset:
         if dataset.colorinterp[number - 1] is not ColorInterp.palette:
             return {}
         return {int(value): rgba[:3] for value, rgba in dataset.colormap(number).items()}

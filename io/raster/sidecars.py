@@ -1,6 +1,7 @@
 """Sidecars of a raster for GIS: `.aux.xml` (GDAL's names and table of values) and `.qml` (QGIS's legend)."""
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ class LegendEntry:
     value: int
     name: str
     rgb: Rgb
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", unicodedata.normalize("NFC", self.name))
 
 
 # Numbers of GDAL's enumerations in a raster attribute table: field types and usages (gdal.h: GDALRATFieldType, …Usage).

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from segflow.errors import SceneMismatchError
-from segflow.io.scene.band_meanings import common_words, understand_bands
-from segflow.io.scene.band_words import place_of, plain_words, read_meaning
+from segflow.io.names.meanings import common_words, understand_bands
+from segflow.io.names.sensors import Names
+from segflow.io.names.words import place_of, plain_words, read_meaning
 from segflow.io.scene.info import Band
-from segflow.io.scene.sensors import Names
 
 _SHOWN = 64  # bands in a message
 

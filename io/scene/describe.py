@@ -10,10 +10,10 @@ from affine import Affine
 from rasterio.enums import MaskFlags
 
 from segflow.errors import SceneError
-from segflow.io.scene.band_meanings import BandName, name_bands
-from segflow.io.scene.band_words import Meaning, read_meaning
+from segflow.io.names.meanings import BandName, name_bands
+from segflow.io.names.sensors import known_sensor, named_meaning
+from segflow.io.names.words import Meaning, read_meaning
 from segflow.io.scene.info import Band, SceneInfo
-from segflow.io.scene.sensors import known_sensor
 from segflow.tiling import Grid
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
@@ -89,6 +89,8 @@ def _tags(dataset: Any) -> dict[str, str]:  # noqa: ANN401
 
 def _band(dataset: Any, number: int, name: BandName) -> Band:  # noqa: ANN401
     scale, offset = dataset.scales[number - 1], dataset.offsets[number - 1]
+    if (scale, offset) == (1.0, 0.0):
+        scale, offset = named_meaning(dataset.name) or (1.0, 0.0)
     return Band(
         number=number,
         name=name.name,

@@ -16,7 +16,10 @@ from segflow.io.scene.access import LOCAL, Access
 from segflow.io.storage.addresses import SCHEME
 from segflow.io.storage.client import gdal_options
 
-DRIVER = "GTiff"  # a text file named .tif may be a VRT or WMS description that reads other files or the network
+TIFF, JP2 = (
+    "GTiff",
+    "JP2OpenJPEG",
+)  # a text file named .tif may be a description that leads elsewhere: no other is tried
 
 # How long a server may take before it counts as broken; environment variables of the same names override this.
 _PATIENCE = {

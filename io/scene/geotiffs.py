@@ -1,4 +1,4 @@
-"""One GeoTIFF: opened after its source and header were checked, read with its own validity."""
+"""One GeoTIFF or JPEG 2000 file: opened after its source and header were checked, read with its own validity."""
 
 import os
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from rasterio.enums import Interleaving
 from segflow.errors import SceneMismatchError
 from segflow.io.scene.access import Access
 from segflow.io.scene.describe import describe_dataset
-from segflow.io.scene.gdal import DRIVER, gdal_env, gdal_name, ignore_missing_georeference, scene_errors
+from segflow.io.scene.gdal import gdal_env, gdal_name, ignore_missing_georeference, scene_errors
+from segflow.io.scene.headers import check_header, driver_of
 from segflow.io.scene.info import SceneInfo
 from segflow.io.scene.limits import Limits
 from segflow.io.scene.sources import check_source, is_remote
-from segflow.io.scene.tiff_header import check_tiff_header
 from segflow.io.scene.validity import valid_pixels
 from segflow.tiling import Window
 
@@ -50,14 +50,16 @@ def open_dataset(
         If the file cannot be opened, is no GeoTIFF, is too large, or has no usable transform or type.
     """
     source = check_source(os.fspath(path), access)
-    advice = _NO_ANSWER if is_remote(source) else "the file is damaged or no GeoTIFF, copy or convert it again"
+    advice = (
+        _NO_ANSWER if is_remote(source) else "the file is damaged or no GeoTIFF or JPEG 2000, copy or convert it again"
+    )
     with scene_errors(source, "opening", advice):
         if not is_remote(source):
-            check_tiff_header(source, access.limits)
+            check_header(source, access.limits)
         ignore_missing_georeference()
     with gdal_env(access):
         with scene_errors(source, "opening", advice):
-            dataset = rasterio.open(gdal_name(source), driver=DRIVER, sharing=False)
+            dataset = rasterio.open(gdal_name(source), driver=driver_of(source), sharing=False)
         try:
             with scene_errors(source, "reading the header", advice):
                 _check_limits(dataset, source, access.limits)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from segflow.errors import OutputError, SceneError, SettingsError
 from segflow.io.scene.access import LOCAL, Access
+from segflow.io.scene.archives import split_archived
 from segflow.io.scene.info import Part, SceneInfo
 from segflow.io.scene.sources import check_source, is_remote, sidecar_files
 from segflow.io.storage.addresses import SCHEME, Address
@@ -48,6 +49,10 @@ def scene_identity(path: str | os.PathLike[str], access: Access = LOCAL, *, cach
     source = check_source(text, access)
     if is_remote(source):
         return f"sha256:{_remote_digest(source)}"
+    parts = split_archived(source)
+    if parts is not None:
+        own = scene_identity(parts[0], LOCAL, cache=cache)
+        return f"sha256:{hashlib.sha256(json.dumps([own, parts[1]]).encode()).hexdigest()}"
     file = Path(source)
     try:
         digests = [(other.name, _digest(other, cache)) for other in (sidecar_files(file) if access.sidecars else [])]

@@ -1,5 +1,6 @@
 """What is known of a scene without reading its pixels."""
 
+import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Self
@@ -47,6 +48,10 @@ class Band:
     colour: str = ""
     scale: float = 1.0
     offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.name is not None:  # letters composed, so that a name is one name however it was typed
+            object.__setattr__(self, "name", unicodedata.normalize("NFC", self.name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from segflow.errors import SceneError
 from segflow.io.scene.access import LOCAL, Access
+from segflow.io.scene.archives import split_archived
 
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 _REMOTE = ("http://", "https://", "s3://", "gs://", "az://", "/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
@@ -16,7 +17,7 @@ _MAX_SIDECAR_TEXT = 2**20  # B; an .aux.xml with statistics and a RAT has some k
 
 def is_remote(path: str) -> bool:
     """Tell whether a path names something that is not a file of this machine."""
-    return _URL.match(path) is not None or path.startswith("/vsi")
+    return _URL.match(path) is not None or (path.startswith("/vsi") and split_archived(path) is None)
 
 
 def check_source(path: str, access: Access = LOCAL) -> str:
@@ -30,6 +31,10 @@ def check_source(path: str, access: Access = LOCAL) -> str:
     """
     if is_remote(path):
         return _check_remote(path, allowed=access.remote)
+    parts = split_archived(path)
+    if parts is not None:
+        check_source(str(parts[0]))
+        return path
     try:
         file = Path(os.path.abspath(path))  # noqa: PTH100 - keeps symbolic links as the user named them
         if not file.exists():

@@ -14,6 +14,9 @@ from shapely import MultiPolygon, Polygon, affinity
 from segflow.tiling import Grid
 
 EDGE_POINTS = 21  # per side: straight sides of a projected grid are curves on the globe
+_POLAR_POINTS = 361  # per side near a pole, where they curve most
+_POLAR = 80.0  # °; nearer to a pole than this
+_INSET = 1e-6  # of the grid; a pole on its outline has any longitude, one that far inside or outside has none
 DECIMALS = 7  # of degrees, about a centimetre
 _HALF_TURN = 180.0
 
@@ -50,9 +53,13 @@ def footprint(grid: Grid) -> Footprint | None:
     if outline is None:
         return None
     lon, lat = outline
+    if np.abs(lat).max() > _POLAR and not pyproj.CRS.from_user_input(grid.crs).is_geographic:
+        on_it = np.abs(lat).max() > 90.0 - 1e-7  # °
+        again = _outline(grid, _POLAR_POINTS, _INSET if on_it else 0.0)
+        lon, lat = again or outline
     lon = np.unwrap(lon, period=2 * _HALF_TURN)
     if abs(lon[-1] - lon[0]) > _HALF_TURN:  # once around a pole
-        return _around_pole(lat)
+        return _around_pole(lon, lat)
     lon = lon - 2 * _HALF_TURN * np.floor((lon.min() + _HALF_TURN) / (2 * _HALF_TURN))  # starts within −180 … 180
     shape = _split(Polygon(np.column_stack([lon, lat])))
     west, east = lon.min(), lon.max()
@@ -60,13 +67,16 @@ def footprint(grid: Grid) -> Footprint | None:
     return _rounded(shape, (west, lat.min(), east, lat.max()))
 
 
-def _outline(grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
-    """Give longitudes and latitudes around the grid, the first point again as the last [°]."""
+def _outline(
+    grid: Grid, points: int = EDGE_POINTS, inset: float = 0.0
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]] | None:
+    """Give longitudes and latitudes around the grid, or a little inside, the first point again as the last [°]."""
     if grid.crs is None:
         return None
-    ramp = np.linspace(0, 1, EDGE_POINTS)[:-1]
-    cols = grid.width * np.concatenate([ramp, np.ones_like(ramp), 1 - ramp, np.zeros_like(ramp), [0]])
-    rows = grid.height * np.concatenate([np.zeros_like(ramp), ramp, np.ones_like(ramp), 1 - ramp, [0]])
+    ramp = np.linspace(inset, 1 - inset, points)[:-1]
+    low, high = np.full_like(ramp, inset), np.full_like(ramp, 1 - inset)
+    cols = grid.width * np.concatenate([ramp, high, 1 - ramp, low, [inset]])
+    rows = grid.height * np.concatenate([low, ramp, high, 1 - ramp, [inset]])
     a, b, c, d, e, f = grid.transform[:6]
     x, y = a * cols + b * rows + c, d * cols + e * rows + f
     try:
@@ -88,13 +98,18 @@ def _split(outline: Polygon) -> Polygon | MultiPolygon:
     return parts[0] if len(parts) == 1 else MultiPolygon(parts)
 
 
-def _around_pole(lat: npt.NDArray[np.float64]) -> Footprint:
-    """Give the cap around the pole that an outline encloses."""
-    south, north = (float(lat.min()), 90.0) if lat.mean() > 0 else (-90.0, float(lat.max()))
-    return _rounded(shapely.box(-_HALF_TURN, south, _HALF_TURN, north), (-_HALF_TURN, south, _HALF_TURN, north))
+def _around_pole(lon: npt.NDArray[np.float64], lat: npt.NDArray[np.float64]) -> Footprint:
+    """Give what an outline around a pole encloses: from the outline, whose longitudes make a turn, up to the pole."""
+    pole = float(np.copysign(90.0, lat.mean()))
+    lon = lon - 2 * _HALF_TURN * np.floor((lon.min() + _HALF_TURN) / (2 * _HALF_TURN))
+    ring = np.column_stack([[*lon, lon[-1], lon[0]], [*lat, pole, pole]])
+    south, north = (float(lat.min()), pole) if pole > 0 else (pole, float(lat.max()))
+    return _rounded(
+        shapely.union_all(shapely.get_parts(_split(Polygon(ring)))), (-_HALF_TURN, south, _HALF_TURN, north)
+    )
 
 
-def _rounded(shape: Polygon | MultiPolygon, bbox: tuple[float, float, float, float]) -> Footprint:
+def _rounded(shape: shapely.Geometry, bbox: tuple[float, float, float, float]) -> Footprint:
     """Round a footprint, outlines counterclockwise."""
     west, south, east, north = (round(float(value), DECIMALS) for value in bbox)
     oriented = shapely.orient_polygons(shapely.transform(shape, lambda points: points.round(DECIMALS)))

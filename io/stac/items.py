@@ -184,6 +184,10 @@ def crs_code(wkt: str) -> str | None:
 
 
 def _time(acquired: str | None) -> dict[str, Any]:
+    """Give when a scene was taken, ISO 8601 in UTC; an interval as its start and end."""
+    start, mark, end = (acquired or "").partition("/")
+    if mark:
+        return {"datetime": None, "start_datetime": start, "end_datetime": end}
     return {"datetime": acquired} if acquired else {"datetime": None, **ANY_TIME}
 
 

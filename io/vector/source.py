@@ -1,6 +1,8 @@
 """Vector files in: one layer of a shapefile, GeoPackage, GeoJSON or FlatGeobuf, checked before it is read."""
 
+import math
 import os
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,17 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas
+import pandas as pd
 import pyogrio
 from pyogrio.errors import DataSourceError
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from segflow.errors import SceneError
+from segflow.io.vector.placing import Placing
 
 LAYER_MARK = "|layername="  # QGIS's way to name a layer of a file
 _DRIVERS = {"ESRI Shapefile", "GPKG", "GeoJSON", "GeoJSONSeq", "FlatGeobuf"}
+_UNSORTED = {"GeoJSON", "GeoJSONSeq"}  # their numbers of features are ids, which say nothing of their order
 _VIRTUAL = b"<OGRVRTDataSource"  # a text that leads OGR to other files, whatever its suffix
-_HALF_TURN, _QUARTER_TURN = 360.0, 90.0  # °; longitudes may count from 0 to 360
+_LONGITUDE, _LATITUDE = 540.0, 90.0  # °; longitudes may count from 0 to 360, and a polygon go on from there
 
 
 class LabelsElsewhereError(SceneError):
@@ -43,6 +48,8 @@ class VectorSource:
         Number of its features, at least one.
     bounds
         (left, bottom, right, top) around all features [CRS unit].
+    driver
+        OGR's name of its format.
     """
 
     path: str
@@ -52,21 +59,26 @@ class VectorSource:
     crs: CRS
     features: int
     bounds: tuple[float, float, float, float]
+    driver: str = ""
 
-    def check_field(self, field: str) -> None:
-        """Refuse a field that is not there.
+    def find_field(self, field: str) -> str:
+        """Give a field as the file spells it: composed and decomposed letters are the same.
 
         Raises
         ------
         SceneError
-            Naming those that are.
+            Naming those that are there, if this one is not.
         """
-        if field not in self.fields:
+        found = {composed(name): name for name in reversed(self.fields)}.get(composed(field))
+        if found is None:
             msg = f"labels {self.path} have no field {field!r}, only {', '.join(self.fields)}: set class_field"
             raise SceneError(msg)
+        return found
 
-    def read(self, area: geopandas.GeoSeries | None = None) -> geopandas.GeoDataFrame:
-        """Give the features, with `area` only those that meet it.
+    def read(self, placing: Placing | None = None) -> geopandas.GeoDataFrame:
+        """Give the features in the order of the file, with `placing` only those that may meet its scene.
+
+        The index numbers them: each feature has the same number whatever else is read.
 
         Raises
         ------
@@ -74,8 +86,19 @@ class VectorSource:
             If they cannot be read.
         """
         with _vector_errors(self.path):
-            frame = geopandas.read_file(self.file, layer=self.layer, mask=area, fid_as_index=True)
-        return frame.sort_index()  # a spatial index may give them in its own order, and the last polygon counts
+            if placing is None or self.driver in _UNSORTED:
+                frame = self._read(None)
+            else:
+                parts = [self._read(box) for box in placing.boxes(self.bounds)] or [self._read(None).iloc[:0]]
+                frame = pd.concat(parts) if len(parts) > 1 else parts[0]
+                frame = frame[~frame.index.duplicated()]
+        # A spatial index may give features in its own order, and the last polygon counts. The numbers of GeoJSON are
+        # ids that anybody may write; OGR gives its features as they stand in the file.
+        frame = frame.reset_index(drop=True) if self.driver in _UNSORTED else frame.sort_index()
+        return frame if placing is None else frame[placing.near(frame.geometry.to_numpy())]
+
+    def _read(self, box: tuple[float, float, float, float] | None) -> geopandas.GeoDataFrame:
+        return pyogrio.read_dataframe(self.file, layer=self.layer, bbox=box, fid_as_index=True)
 
     def entries(self, field: str) -> list[object]:
         """Give the entries of a field, one per feature.
@@ -85,10 +108,15 @@ class VectorSource:
         SceneError
             If there is no such field, or the file cannot be read.
         """
-        self.check_field(field)
+        name = self.find_field(field)
         with _vector_errors(self.path):
-            table = pyogrio.read_dataframe(self.file, layer=self.layer, columns=[field], read_geometry=False)
-        return list(table[field])
+            table = pyogrio.read_dataframe(self.file, layer=self.layer, columns=[name], read_geometry=False)
+        return list(table[name])
+
+
+def composed(text: str) -> str:
+    """Give a text with letters composed (NFC): ``ä`` may be written as one sign, or as ``a`` with dots to add."""
+    return unicodedata.normalize("NFC", text)
 
 
 def open_source(path: str | os.PathLike[str]) -> VectorSource:
@@ -129,12 +157,13 @@ def open_source(path: str | os.PathLike[str]) -> VectorSource:
         crs=CRS.from_user_input(info["crs"]),
         features=int(info["features"]),
         bounds=(bounds[0], bounds[1], bounds[2], bounds[3]),
+        driver=str(info["driver"]),
     )
     _check_coordinates(source)
     return source
 
 
-def check_reach(source: VectorSource, outline: geopandas.GeoSeries) -> None:
+def check_reach(source: VectorSource, placing: Placing) -> None:
     """Refuse labels that all lie elsewhere than the scene; a scene between them may well hold none.
 
     Raises
@@ -142,12 +171,10 @@ def check_reach(source: VectorSource, outline: geopandas.GeoSeries) -> None:
     LabelsElsewhereError
         Naming where both lie.
     """
-    left, bottom, right, top = source.bounds
-    x0, y0, x1, y1 = outline.to_crs(source.crs).total_bounds
-    if x1 < left or right < x0 or y1 < bottom or top < y0:
+    if not placing.reaches(source.bounds):
         msg = (
             f"labels {source.path} miss the scene: in {source.crs.name} they span {_span(source.bounds)}, "
-            f"the scene {_span((x0, y0, x1, y1))}: check both coordinate systems"
+            f"the scene {_span(placing.box)}: check both coordinate systems"
         )
         raise LabelsElsewhereError(msg)
 
@@ -180,7 +207,7 @@ def _choose_layer(file: Path, wanted: str) -> str:
 def _check_coordinates(source: VectorSource) -> None:
     """Refuse coordinates that the CRS cannot mean: metres called degrees, degrees called metres."""
     left, bottom, right, top = source.bounds
-    small = max(abs(left), abs(right)) <= _HALF_TURN and max(abs(bottom), abs(top)) <= _QUARTER_TURN
+    small = max(abs(left), abs(right)) <= _LONGITUDE and max(abs(bottom), abs(top)) <= _LATITUDE
     if source.crs.is_geographic and not small:
         found = "which are no degrees"
     elif source.crs.is_projected and small and not _in_use(source):
@@ -210,6 +237,8 @@ def _in_use(source: VectorSource) -> bool:
 
 def _span(bounds: tuple[float, float, float, float]) -> str:
     left, bottom, right, top = bounds
+    if left == -math.inf:
+        return f"all x, y {bottom:.6g} to {top:.6g}"
     return f"x {left:.6g} to {right:.6g}, y {bottom:.6g} to {top:.6g}"
 
 

@@ -45,7 +45,16 @@ def test_every_setting_can_come_from_the_environment() -> None:
     environment = {f"SEGFLOW_{f.name.upper()}": values.get(f.name, "256") for f in fields(RunSettings)}
     environment |= {
         f"SEGFLOW_{name.upper()}": "true"
-        for name in ("probabilities", "overwrite", "allow_remote", "sidecars", "mosaic", "resample", "as_stored")
+        for name in (
+            "probabilities",
+            "overwrite",
+            "allow_remote",
+            "allow_datum_shift",
+            "sidecars",
+            "mosaic",
+            "resample",
+            "as_stored",
+        )
     }
 
     settings = load_settings(RunSettings, environment=environment)

@@ -48,6 +48,7 @@ Seed = Annotated[int, typer.Option(help="Seed of what is drawn at random.")]
 OutFolder = Annotated[
     Path | None, typer.Option("--out", "-o", help="Folder of the report. [default: beside the map]", metavar="DIR")
 ]
+AllowShift = Annotated[bool, options.option_of(RunSettings, "allow_datum_shift")]
 MaxPixels = Annotated[int | None, options.option_of(RunSettings, "max_pixels")]
 MaxBlock = Annotated[int | None, options.option_of(RunSettings, "max_block")]
 Points = Annotated[int, typer.Option(help="Number of points in all; each class gets at least 50 where that allows.")]
@@ -68,6 +69,7 @@ def evaluate(
     tolerance: Tolerance = 2.0,
     buffer: Buffer = 3.0,
     seed: Seed = 0,
+    allow_datum_shift: AllowShift = False,
     max_pixels: MaxPixels = None,
     max_block: MaxBlock = None,
     out: OutFolder = None,
@@ -92,6 +94,7 @@ def evaluate(
         tolerance=tolerance,
         buffer=buffer,
         seed=seed,
+        allow_datum_shift=allow_datum_shift,
         max_pixels=max_pixels,
         max_block=max_block,
     )

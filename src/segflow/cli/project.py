@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from segflow.cli import options
+from segflow.configs.training import TrainSettings
 from segflow.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ app.add_typer(labels_app, name="labels")
 
 Project = Annotated[Path, typer.Option("--project", "-p", help="Folder of the project.")]
 Copy = Annotated[bool, typer.Option("--copy", help="Copy the files instead of linking to where they lie.")]
+AllowShift = Annotated[bool, options.option_of(TrainSettings, "allow_datum_shift")]
 _HERE = Path()
 
 
@@ -74,6 +76,7 @@ def labels(
     background: Annotated[
         str | None, typer.Option(help="Class of all land without a label; without this it is ignored.")
     ] = None,
+    allow_datum_shift: AllowShift = False,
     copy: Copy = False,
     as_json: options.Json = False,
 ) -> None:
@@ -81,7 +84,13 @@ def labels(
     from segflow.flows.project.labels import add_labels
 
     step = add_labels(
-        project, files, field=class_field, classes=_parse(mapping or []), background=background, copy=copy
+        project,
+        files,
+        field=class_field,
+        classes=_parse(mapping or []),
+        background=background,
+        allow_datum_shift=allow_datum_shift,
+        copy=copy,
     )
     _answer(step, as_json=as_json)
 

@@ -40,7 +40,7 @@ def test_half_precision_is_named():
 
 
 def test_what_leaves_the_weights_alone_may_differ_when_training_goes_on():
-    limits = {"max_pixels", "max_bands", "max_block"}
+    limits = {"max_pixels", "max_bands", "max_block", "allow_datum_shift"}
 
     assert {"data", "out", "logs", "notes", "description", "licence", "version", "core", *limits} == FREE
     assert {field.name for field in settings_of(TrainSettings) if field.setting.changes is not PIXELS} == FREE

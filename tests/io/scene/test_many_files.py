@@ -385,6 +385,17 @@ def test_a_vrt_called_tif_stays_refused(tmp_path):
 LANDSAT = "LC09_L2SP_230066_20220101_20220103_02_T1"
 
 
+MTL = """GROUP = LANDSAT_METADATA_FILE
+  GROUP = IMAGE_ATTRIBUTES
+    SPACECRAFT_ID = "LANDSAT_9"
+    DATE_ACQUIRED = 2022-01-01
+    SCENE_CENTER_TIME = "14:05:06.7890000Z"
+  END_GROUP = IMAGE_ATTRIBUTES
+END_GROUP = LANDSAT_METADATA_FILE
+END
+"""
+
+
 def write_landsat(folder: Path, names=("B2", "B3", "B4", "B5")):
     """Write a Landsat folder with what lies beside its bands; give the pixels of blue, green, red and NIR."""
     folder.mkdir(parents=True)
@@ -395,7 +406,7 @@ def write_landsat(folder: Path, names=("B2", "B3", "B4", "B5")):
     write_scene(folder / f"{LANDSAT}_B8.TIF", np.ones((1, 120, 140), np.uint8), transform=at(0, 0) @ Affine.scale(0.5))
     write_scene(folder / f"{LANDSAT}_ST_B10.TIF", np.ones((1, 60, 70), np.uint16))
     write_scene(folder / f"{LANDSAT}_QA_PIXEL.TIF", np.ones((1, 60, 70), np.uint16))
-    (folder / f"{LANDSAT}_MTL.txt").write_text("GROUP = LANDSAT_METADATA_FILE")
+    (folder / f"{LANDSAT}_MTL.txt").write_text(MTL)
     return pixels
 
 

@@ -5,11 +5,13 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pystac
 import pytest
 import rasterio
 import shapely
 from affine import Affine
+from pyproj import Transformer
 from pystac.extensions.classification import ClassificationExtension
 from pystac.extensions.file import FileExtension
 from pystac.extensions.projection import ProjectionExtension
@@ -22,6 +24,7 @@ from segflow.flows.products.product import Product
 from segflow.io.raster.sidecars import LegendEntry
 from segflow.io.stac.footprints import footprint
 from segflow.io.stac.items import ItemAsset, build_item, crs_code, write_item
+from segflow.segmentation.training.leakage import find_overlaps
 from segflow.tiling import Grid
 
 NORTH_UP = Affine(10, 0, 500_000, 0, -10, 9_400_000)
@@ -65,7 +68,7 @@ def validate(item: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     "crs", ["EPSG:32720", "ESRI:102039", "IGNF:LAMB93", "+proj=laea +lat_0=12 +ellps=bessel", None]
 )
-@pytest.mark.parametrize("acquired", ["2020-01-02T03:04:05Z", None])
+@pytest.mark.parametrize("acquired", ["2020-01-02T03:04:05Z", "2020-01-01T00:00:00Z/2020-01-31T23:59:59Z", None])
 def test_item_is_valid(crs, acquired):
     item = item_of(
         grid_of(crs, Affine(10, 0, 5e5, 0, -10, 4e6)),
@@ -204,6 +207,23 @@ def test_footprint_around_a_pole_holds_it(code, pole):
 
     assert pole in (place.bbox[1], place.bbox[3])
     assert shapely.geometry.shape(place.geometry).covers(shapely.Point(123.4, pole * 0.99))
+
+
+@pytest.mark.parametrize("side", [2, 3])  # a pole in a corner of four scenes, and amid nine
+def test_footprints_of_neighbours_around_a_pole_share_nothing(side):
+    shapes, span = {}, 100_000
+    for row, col in np.ndindex(side, side):
+        corner = Affine(1000, 0, (col - side / 2) * span, 0, -1000, (side / 2 - row) * span)
+        inner = grid_of("EPSG:3995", corner @ Affine.translation(0.5, 0.5), (99, 99))
+        shape = shapely.geometry.shape(footprint(inner).geometry)
+        x, y = inner.transform @ np.mgrid[3:97:7, 3:97:7].reshape(2, -1)
+        lon, lat = Transformer.from_crs(3995, 4326, always_xy=True).transform(x, y)
+        assert shape.is_valid
+        assert shapely.contains_xy(shape, lon, lat).all()
+        shapes[f"{row}{col}"] = shape
+
+    assert find_overlaps(shapes) == []
+    assert find_overlaps({"a": shapes["00"], "b": shapes["00"]}) == [("a", "b")]
 
 
 @pytest.mark.parametrize("crs", [None, 'LOCAL_CS["Site",UNIT["metre",1]]', "+proj=geos +h=35785831 +lon_0=0"])

@@ -10,8 +10,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from segflow.io.scene.band_words import Meaning, place_of, plain_words, read_meaning, says_nothing
-from segflow.io.scene.sensors import PADDED, PLAIN, Names, Sensor, named_sensor, sensors_with, shared_names
+from segflow.io.names.sensors import PADDED, PLAIN, Names, Sensor, named_sensor, sensors_with, shared_names
+from segflow.io.names.words import Meaning, place_of, plain_words, read_meaning, says_nothing
 
 _LETTERS = {"r": ("red",), "g": ("green",), "b": ("blue",)}
 _COUNTED = re.compile(r"^(.*?)0*(\d+)$", re.DOTALL)

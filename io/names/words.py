@@ -10,7 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from segflow.io.scene.sensors import MODIS_SPELLING, PADDED, PLAIN, REFLECTANCE, TEMPERATURE, Names
+from segflow.io.names.sensors import MODIS_SPELLING, PADDED, PLAIN, REFLECTANCE, TEMPERATURE, Names
 
 _VOCABULARY = """
 coastal   coastal, coastal aerosol, coastal blue, ultra blue, deep blue, kustenblau, aerosol cotier
@@ -88,7 +88,7 @@ class Meaning:
     number
         The band's number as a sensor has it, ``4`` or ``8A``, or empty.
     spelling
-        How the number is spelt, one of those in `segflow.io.scene.sensors`; empty where ``B11`` and ``B8A`` fit many.
+        How the number is spelt, one of those in `segflow.io.names.sensors`; empty where ``B11`` and ``B8A`` fit many.
     place
         The place in a stack that it names, or None; of ``B4``, which may be either, too.
     """

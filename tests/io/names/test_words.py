@@ -2,9 +2,9 @@
 
 import pytest
 
-from segflow.io.scene.band_meanings import understand_bands
-from segflow.io.scene.band_words import read_meaning
-from segflow.io.scene.sensors import HLS_L30, MSI, MSS, OLI, TM, known_sensor, named_sensor, tagged_sensor
+from segflow.io.names.meanings import understand_bands
+from segflow.io.names.sensors import HLS_L30, MSI, MSS, OLI, TM, known_sensor, named_sensor, tagged_sensor
+from segflow.io.names.words import read_meaning
 
 
 @pytest.mark.parametrize(
