@@ -46,14 +46,31 @@ def name_bands(descriptions: Sequence[str], colours: Sequence[str], sensor: Sens
     silent = says_less(descriptions)
     texts = ["" if less else text.strip() for text, less in zip(descriptions, silent, strict=True)]
     told = ["" if colour in _NO_COLOURS else colour for colour in colours]
+    meant = understand_bands(texts, sensor)
     on_purpose = any(colour not in {"", "alpha", *_DEFAULT_COLOURS} for colour in told)
+    if _contradict(told, meant):  # then colours are what a writer set unasked, and name no band that lacks a text
+        names = ["" if colour in _DEFAULT_COLOURS else colour for colour in told]
+    else:
+        names = told
     found = []
-    for text, colour, names in zip(texts, told, understand_bands(texts, sensor), strict=True):
-        common = names if text else read_meaning(_COLOUR_NAMES.get(colour, colour)).names
-        name = unicodedata.normalize("NFC", text).lower() or colour or None
-        described = bool(text) or (on_purpose and colour not in {"", "alpha"})
-        found.append(BandName(name=name, described=described, common=common, text=text, colour=colour))
+    for text, colour, name, common in zip(texts, told, names, meant, strict=True):
+        by_colour = read_meaning(_COLOUR_NAMES.get(name, name)).names
+        found.append(
+            BandName(
+                name=unicodedata.normalize("NFC", text).lower() or name or None,
+                described=bool(text) or (on_purpose and name not in {"", "alpha"}),
+                common=common if text else by_colour,
+                text=text,
+                colour=colour,
+            )
+        )
     return found
+
+
+def _contradict(colours: Sequence[str], meant: Sequence[Names]) -> bool:
+    """Tell whether some band is certainly called something else than the red, green or blue of its colour."""
+    pairs = zip(colours, meant, strict=True)
+    return any(colour in _DEFAULT_COLOURS and bool(names) and colour not in names for colour, names in pairs)
 
 
 def understand_bands(descriptions: Sequence[str], sensor: Sensor | None) -> list[Names]:
