@@ -13,6 +13,7 @@ TILE_STEP = 256  # px; cores are multiples of it, and so of every stride up to 2
 
 Core = Annotated[int, Limits(ge=TILE_STEP, multiple_of=TILE_STEP)]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Uncertainty = Literal["entropy", "margin"]
 OnTileError = Literal["fail", "nodata"]
 SchedulerAddress = Annotated[str, Limits(pattern=r"^(tcp|tls|inproc|ws|wss|ucx)://.+")]
 
@@ -105,6 +106,15 @@ class RunSettings(VectorRules):
     probabilities: Annotated[
         bool, Setting(PIXELS, Panel.WHAT, "Write a raster of class probabilities.", negative=True)
     ] = False
+    uncertainty: Annotated[
+        Uncertainty | None,
+        Setting(
+            PIXELS,
+            Panel.WHAT,
+            "Write a raster of how uncertain each pixel is, 0 to 1: entropy or margin.",
+            unset="none",
+        ),
+    ] = None
     overwrite: Annotated[bool, Setting(NOTHING, Panel.WHAT, "Replace products of another scene, model or setting.")] = (
         False
     )

@@ -4,10 +4,18 @@ A further product is a further entry and the function that writes it; see `Produ
 function is given.
 """
 
+from functools import partial
+
 from segflow.configs.run import RunSettings
 from segflow.flows.products.pixels import PixelMeaning
 from segflow.flows.products.product import FromCanvas, FromObjects, FromRaster, Product
-from segflow.io.raster.sidecars import write_class_attributes, write_class_legend, write_confidence_legend
+from segflow.io.raster.sidecars import (
+    write_class_attributes,
+    write_class_legend,
+    write_confidence_legend,
+    write_uncertainty_legend,
+)
+from segflow.segmentation.scores import uncertainty
 from segflow.segmentation.spec import ClassSpec, ModelSpec
 
 COG = "image/tiff; application=geotiff; profile=cloud-optimized"
@@ -29,6 +37,10 @@ def _has_vectors(settings: RunSettings, spec: ModelSpec) -> bool:
 
 def _has_probabilities(settings: RunSettings, _spec: ModelSpec) -> bool:
     return settings.probabilities
+
+
+def _has_uncertainty(kind: str, settings: RunSettings, _spec: ModelSpec) -> bool:
+    return settings.uncertainty == kind
 
 
 CLASSES = Product(
@@ -62,6 +74,28 @@ PROBABILITIES = Product(
     made_from=FromCanvas(layer="probabilities"),
     wanted=_has_probabilities,
 )
+ENTROPY = Product(
+    name="entropy",
+    suffix="_entropy.tif",
+    media_type=COG,
+    roles=("data",),
+    title="Uncertainty: entropy of the class probabilities, 0 sure to 1 all classes alike",
+    caption="Uncertainty, as entropy (COG)",
+    pixels=PixelMeaning(bands=("entropy",), descriptions=("entropy of the class probabilities",), scale=1 / 200),
+    made_from=FromCanvas(layer="probabilities", derive=uncertainty.entropy),
+    wanted=partial(_has_uncertainty, "entropy"),
+)
+MARGIN = Product(
+    name="margin",
+    suffix="_margin.tif",
+    media_type=COG,
+    roles=("data",),
+    title="Uncertainty: 1 less the lead of the winning class over the second, 0 sure to 1 level",
+    caption="Uncertainty, as lead of the winning class (COG)",
+    pixels=PixelMeaning(bands=("margin",), descriptions=("1 - (first - second probability)",), scale=1 / 200),
+    made_from=FromCanvas(layer="probabilities", derive=uncertainty.margin),
+    wanted=partial(_has_uncertainty, "margin"),
+)
 # GDAL and QGIS find sidecars by these endings; `.aux.xml` follows the whole name of the raster, `.qml` its stem.
 CLASS_ATTRIBUTES = Product(
     name="classes-attributes",
@@ -86,6 +120,18 @@ CONFIDENCE_LEGEND = Product(
     roles=("metadata",),
     title="Legend for GIS",
     made_from=FromRaster(raster=CONFIDENCE, write=write_confidence_legend),
+)
+ENTROPY_LEGEND, MARGIN_LEGEND = (
+    Product(
+        name=f"{raster.name}-legend",
+        suffix=f"{raster.ending}.qml",
+        media_type="application/xml",
+        roles=("metadata",),
+        title="Legend for GIS",
+        made_from=FromRaster(raster=raster, write=write_uncertainty_legend),
+        wanted=raster.wanted,
+    )
+    for raster in (ENTROPY, MARGIN)
 )
 VECTORS = Product(
     name="vectors",
@@ -117,9 +163,13 @@ PRODUCTS = (
     CLASSES,
     CONFIDENCE,
     PROBABILITIES,
+    ENTROPY,
+    MARGIN,
     CLASS_ATTRIBUTES,
     CLASS_LEGEND,
     CONFIDENCE_LEGEND,
+    ENTROPY_LEGEND,
+    MARGIN_LEGEND,
     VECTORS,
     REPORT,
     ITEM,  # written last: it says that all is there

@@ -23,7 +23,6 @@ from segflow.flows.run.vectors import MapContents
 from segflow.io.inputs.quality import place_mask
 from segflow.io.stac.items import ItemAsset, build_item, write_item
 from segflow.io.storage.files import remove_file
-from segflow.segmentation.summary import MapSummary
 from segflow.tiling import NODATA
 
 
@@ -74,7 +73,7 @@ def write_catalogue(plan: RunPlan, rasters: RastersDone, contents: MapContents) 
         lineage=f"Mapped from {_source(plan)} by model {spec.name} {spec.version}",
         properties={
             RECORD: _record(plan, rasters).as_properties(),
-            "segflow:classes": class_table(plan, contents.summary),
+            "segflow:classes": class_table(plan, contents),
             **({} if plan.likeness is None else {"segflow:shift": plan.likeness.as_dict()}),
             NODATA_TABLE: [each.as_dict() for each in contents.nodata],
             **moves(plan, contents),
@@ -83,8 +82,9 @@ def write_catalogue(plan: RunPlan, rasters: RastersDone, contents: MapContents) 
     write_item(products.path(ITEM), item)
 
 
-def class_table(plan: RunPlan, summary: MapSummary) -> list[dict[str, Any]]:
-    """Give pixels, area [m²] and mean confidence of every class, and of nodata."""
+def class_table(plan: RunPlan, contents: MapContents) -> list[dict[str, Any]]:
+    """Give pixels, area [m²] and mean confidence of every class, and of nodata; of lines their length [km] too."""
+    summary, lengths = contents.summary, contents.length_km(plan)
     named = [(c.value, c.name) for c in plan.model.spec.classes] + [(NODATA, "nodata")]
     return [
         {
@@ -93,6 +93,7 @@ def class_table(plan: RunPlan, summary: MapSummary) -> list[dict[str, Any]]:
             "pixels": summary.count(value),
             "area_m2": _number(summary.area[value]),
             "confidence_mean": None if value == NODATA else _number(summary.mean_confidence(value)),
+            **({"length_km": lengths[name]} if name in lengths else {}),
         }
         for value, name in named
     ]

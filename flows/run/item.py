@@ -83,6 +83,8 @@ class ItemRecord:
         How the scene was read.
     nodata
         Why pixels are nodata, and how many; empty before the item is written.
+    length_km
+        Length of the lines of each class that has some [km]; empty before the item is written.
     """
 
     key: str
@@ -101,6 +103,7 @@ class ItemRecord:
     parts: tuple[str, ...] = ()
     reading: ReadingRecord = field(default_factory=ReadingRecord)
     nodata: tuple[NodataCause, ...] = ()
+    length_km: dict[str, float] = field(default_factory=dict)
 
     @property
     def sidecars(self) -> bool:
@@ -188,6 +191,11 @@ class ItemRecord:
             products=_products(folder),
             parts=tuple(properties.get("parts", ())),
             reading=ReadingRecord.of(properties),
+            length_km={
+                entry["name"]: entry["length_km"]
+                for entry in item["properties"].get("segflow:classes", ())
+                if "length_km" in entry
+            },
             nodata=tuple(NodataCause.of(entry) for entry in item["properties"].get(NODATA_TABLE, ())),
         )
 

@@ -52,6 +52,7 @@ def report_content(plan: RunPlan, rasters: RastersDone, contents: MapContents) -
             _scene_facts(plan),
             _model_facts(plan),
             _run_facts(plan),
+            *_line_facts(plan, contents),
             *_nodata_facts(plan, contents),
             *_moved_facts(plan, contents),
         ),
@@ -141,6 +142,12 @@ def list_moves(plan: RunPlan, contents: MapContents) -> tuple[tuple[str, str], .
         (f"{names[move.source]} → {names[move.target]}", f"{move.pixels:,} px, {area_text(move.area_m2)}")
         for move in contents.moved
     )
+
+
+def _line_facts(plan: RunPlan, contents: MapContents) -> tuple[ReportSection, ...]:
+    """Say how long the lines are; nothing where no class is lines."""
+    facts = tuple((name, f"{length:,.3f} km") for name, length in contents.length_km(plan).items())
+    return (ReportSection(title="Length of lines", facts=facts),) if facts else ()
 
 
 def _nodata_facts(plan: RunPlan, contents: MapContents) -> tuple[ReportSection, ...]:

@@ -28,6 +28,8 @@ class RunResult:
         Number of tiles that were left empty because they could not be read.
     nodata
         Why pixels are nodata, and how many.
+    length_km
+        Length of the lines of each class that has some [km].
     moved
         What small objects and holes moved from class to class in the vectors, in words; where that was asked for.
     seconds
@@ -45,6 +47,7 @@ class RunResult:
     reused: int
     damaged: int
     nodata: tuple[NodataCause, ...] = ()
+    length_km: dict[str, float] = field(default_factory=dict)
     moved: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     inference: InferenceTimes = field(default_factory=InferenceTimes)
@@ -58,6 +61,7 @@ class RunResult:
         reused: int,
         damaged: int,
         nodata: tuple[NodataCause, ...] = (),
+        length_km: dict[str, float] | None = None,
         moved: tuple[str, ...] = (),
         seconds: dict[str, float] | None = None,
         inference: InferenceTimes | None = None,
@@ -72,6 +76,7 @@ class RunResult:
             reused=reused,
             damaged=damaged,
             nodata=nodata,
+            length_km=length_km or {},
             moved=moved,
             seconds=seconds or {},
             inference=inference or InferenceTimes(),
@@ -97,7 +102,8 @@ class RunResult:
         empty = f", {self.damaged} tiles left empty" if self.damaged else ""
         share = self.pixels / 100
         causes = ", ".join(f"{each.cause} {each.pixels / share:.3g} %" for each in self.nodata)
-        nodata = f"; nodata: {causes}" if causes else ""
+        lines = ", ".join(f"{name} {length:,.3g} km" for name, length in self.length_km.items())
+        nodata = (f"; lines: {lines}" if lines else "") + (f"; nodata: {causes}" if causes else "")
         if self.finished_before:
             return f"{self.place}: was done before (run {self.key}){empty}{nodata}"
         stages = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in self.seconds.items())

@@ -87,6 +87,7 @@ def make_products(
         reused=reused,
         damaged=len(rasters.damaged),
         nodata=contents.nodata,
+        length_km=contents.length_km(plan),
         moved=tuple(f"{classes} {amount}" for classes, amount in list_moves(plan, contents)),
         seconds=clock.seconds,
         inference=times,
@@ -115,7 +116,9 @@ def find_result(plan: RunPlan) -> RunResult | None:
         return None
     if item.damaged and plan.settings.on_tile_error == "fail":
         return None
-    return RunResult.of(plan, reused=len(plan.tiles), damaged=len(item.damaged), nodata=item.nodata)
+    return RunResult.of(
+        plan, reused=len(plan.tiles), damaged=len(item.damaged), nodata=item.nodata, length_km=item.length_km
+    )
 
 
 def _make_rasters(

@@ -1,6 +1,6 @@
 """The vector stage: finished rasters → objects → GeoPackage, and what the map holds in numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from segflow.configs.run import RunSettings
 from segflow.flows.planning.plan import RunPlan
@@ -39,12 +39,25 @@ class MapContents:
         What small objects and holes moved from class to class, in the vectors alone.
     nodata
         Why pixels are nodata, in the rasters.
+    lengths
+        Length of the lines of each class by its value [m; px without a CRS], of classes that are lines.
     """
 
     summary: MapSummary
     objects: dict[int, int]
     moved: tuple[Moved, ...] = ()
     nodata: tuple[NodataCause, ...] = ()
+    lengths: dict[int, float] = field(default_factory=dict)
+
+    def length_km(self, plan: RunPlan) -> dict[str, float]:
+        """Give the length of the lines of each class by its name [km]; none for a scene without a CRS."""
+        if plan.scene.grid.crs is None:
+            return {}
+        return {
+            entry.name: round(self.lengths[entry.value] / 1000, 6)
+            for entry in plan.model.spec.classes
+            if entry.value in self.lengths
+        }
 
 
 def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
@@ -59,7 +72,7 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
     SettingsError
         If the map has more objects than the settings allow.
     """
-    summary = MapSummary(plan.scene.grid)
+    summary, lengths = MapSummary(plan.scene.grid), dict[int, float]()
     products, settings = plan.products, plan.settings
     files = MapFiles(classes=products.path(CLASSES), confidence=products.path(CONFIDENCE), grid=plan.scene.grid)
     source = MapBlocks(files=files)
@@ -88,10 +101,11 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
                     polygons = [layer for layer in layers if layer.layer.geometry_type == "Polygon"]
                     counts = write_polygons(writer, store, polygons, portions, origin)
                     if lines := [layer for layer in layers if layer not in polygons]:
-                        counts |= _write_lines(writer, source, lines, origin, pool, settings, progress)
+                        more, lengths = _write_lines(writer, source, lines, origin, pool, settings, progress)
+                        counts |= more
     finally:
         close_files()
-    return MapContents(summary=summary, objects=counts, moved=found.moved)
+    return MapContents(summary=summary, objects=counts, moved=found.moved, lengths=lengths)
 
 
 BLOCKS_PER_PROCESS = 8  # a process that starts for less costs more than it gives
@@ -121,7 +135,7 @@ def _write_lines(
     pool: Workers,
     settings: RunSettings,
     progress: Progress,
-) -> dict[int, int]:
+) -> tuple[dict[int, int], dict[int, float]]:
     from segflow.flows.vectorize.line_layers import write_lines  # noqa: PLC0415  # for lines alone
 
     return write_lines(

@@ -23,14 +23,18 @@ def write_lines(
     *,
     rules: VectorRules,
     watcher: Watcher,
-) -> dict[int, int]:
-    """Trace the centrelines of classes, write them to the layers of their classes, and give their numbers by code.
+) -> tuple[dict[int, int], dict[int, float]]:
+    """Trace the centrelines of classes and write them to the layers of their classes.
 
     Parameters
     ----------
     rules
         `max_gap` and `min_length` are those of centrelines [m; px without a CRS]; without a least length
         networks below `SHORTEST` are left out.
+
+    Returns
+    -------
+    Their numbers, and their lengths on the ellipsoid [m; px without a CRS], by code.
     """
     side = pixel_side(source.grid)
     by_code = {layer.code: layer for layer in layers}
@@ -48,13 +52,14 @@ def write_lines(
         progress=watcher.advance,
         on_wide=wide,
     )
-    counts = {}
+    counts, lengths = {}, {}
     for code, layer in by_code.items():
         lines = table.take(table.class_id == code)
         fields = feature_fields(layer, origin, lines.measured())
         writer.write_batch(layer.layer, FeatureBatch.of(lines.geometry, fields))
         counts[code] = len(lines)
-    return counts
+        lengths[code] = float(lines.length_m.sum())
+    return counts, lengths
 
 
 def pixel_side(grid: Grid) -> float:

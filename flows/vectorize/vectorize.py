@@ -4,7 +4,7 @@ raster → classes → polygons and centrelines → layers.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Vectorized:
         Number of features by name of class.
     moved
         Pixels that the minimum mapping unit moved from class to class: (from, to, pixels, m²).
+    length_km
+        Length of the lines of each class that is lines [km]; empty without a CRS.
     exact
         Number of sections of boundaries that were not simplified, because they would have crossed others.
     """
@@ -49,16 +51,19 @@ class Vectorized:
     counts: dict[str, int]
     moved: tuple[tuple[str, str, int, float], ...]
     exact: int = 0
+    length_km: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Give the result as plain values for JSON."""
         moves = [{"from": a, "to": b, "pixels": n, "area_m2": round(area, 3)} for a, b, n, area in self.moved]
-        return {"file": str(self.path), "features": self.counts, "moved": moves, "exact_pieces": self.exact}
+        sums = {"features": self.counts, "length_km": self.length_km}
+        return {"file": str(self.path), **sums, "moved": moves, "exact_pieces": self.exact}
 
     def describe(self) -> str:
         """Give the result as lines of text."""
         counts = ", ".join(f"{name} {count:,}" for name, count in self.counts.items())
-        lines = [f"{self.path}: {counts}"]
+        lengths = "".join(f", {name} {length:,.3g} km" for name, length in self.length_km.items())
+        lines = [f"{self.path}: {counts}{lengths}"]
         lines += [f"moved {a} → {b}: {pixels:,} px, {area:,.0f} m²" for a, b, pixels, area in self.moved]
         return "\n".join(lines)
 
@@ -104,6 +109,7 @@ def _write(plan: VectorPlan, settings: VectorizeSettings, pool: Workers, progres
     passes = bool(plan.polygons) * (1 + plan.rules.sieves) + bool(plan.lines)
     job = PolygonJob(source=source, classes=frozenset(layer.code for layer in plan.polygons), rules=plan.rules)
     found, counts = PolygonMap(), {}
+    lengths: dict[int, float] = {}
     with (
         stage(progress, "vectors", passes * source.grid.window.size),
         SpillFile(plan.out) as spill,
@@ -116,18 +122,12 @@ def _write(plan: VectorPlan, settings: VectorizeSettings, pool: Workers, progres
         if plan.lines:
             from segflow.flows.vectorize.line_layers import write_lines  # noqa: PLC0415  # for lines alone
 
-            counts |= write_lines(
-                writer,
-                source,
-                plan.lines,
-                origin,
-                pool,
-                rules=settings,
-                watcher=progress,
-            )
+            more, lengths = write_lines(writer, source, plan.lines, origin, pool, rules=settings, watcher=progress)
+            counts |= more
     return Vectorized(
         path=plan.out,
         counts={plan.names[code]: count for code, count in counts.items()},
+        length_km={plan.names[code]: length / 1000 for code, length in lengths.items() if plan.raster.grid.crs},
         moved=name_moves(found.moved, plan.names),
         exact=len(found.shaping.exact) if found.shaping else 0,
     )

@@ -97,6 +97,17 @@ def write_confidence_legend(raster: Path, path: Path, _legend: Sequence[LegendEn
     write_text(path, confidence_qml(scale))
 
 
+def write_uncertainty_legend(_raster: Path, path: Path, _legend: Sequence[LegendEntry]) -> None:
+    """Write the `.qml` of an uncertainty raster: a ramp from 0, dark and sure, to 1, bright and doubtful.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    write_text(path, confidence_qml(1 / 100))  # the ramp counts in percent, what the raster states is a share
+
+
 def aux_path(raster: str | os.PathLike[str]) -> Path:
     """Give where GDAL looks for a raster's `.aux.xml`."""
     return Path(raster).with_name(f"{Path(raster).name}.aux.xml")

@@ -41,6 +41,7 @@ def test_every_setting_can_come_from_the_environment() -> None:
         "rescale": "0:3000",
         "alpha": "false",
         "max_shift": "0.5",
+        "uncertainty": "margin",
     }
     environment = {f"SEGFLOW_{f.name.upper()}": values.get(f.name, "256") for f in fields(RunSettings)}
     environment |= {

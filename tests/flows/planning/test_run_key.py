@@ -38,6 +38,7 @@ OTHERS = {
     "rescale": (0.0, 100.0),
     "scheduler": ADDRESS,
     "tls": "certificates",
+    "uncertainty": "entropy",
     "work": ...,
 }
 BESIDE = {"device": {"scheduler": ADDRESS}}  # machines elsewhere may have a GPU, this one need not
