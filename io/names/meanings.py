@@ -48,10 +48,8 @@ def name_bands(descriptions: Sequence[str], colours: Sequence[str], sensor: Sens
     told = ["" if colour in _NO_COLOURS else colour for colour in colours]
     meant = understand_bands(texts, sensor)
     on_purpose = any(colour not in {"", "alpha", *_DEFAULT_COLOURS} for colour in told)
-    if _contradict(told, meant):  # then colours are what a writer set unasked, and name no band that lacks a text
-        names = ["" if colour in _DEFAULT_COLOURS else colour for colour in told]
-    else:
-        names = told
+    unasked = _DEFAULT_COLOURS if _contradict(told, meant) else set()  # colours that name no band without a text
+    names = ["" if colour in unasked else colour for colour in told]
     found = []
     for text, colour, name, common in zip(texts, told, names, meant, strict=True):
         by_colour = read_meaning(_COLOUR_NAMES.get(name, name)).names
