@@ -8,13 +8,16 @@ import pytest
 import rasterio
 from affine import Affine
 
+from segflow.configs.run import RunSettings
 from segflow.errors import SceneMismatchError
+from segflow.flows.planning.plan import plan_run
+from segflow.flows.run.segment import segment_scene
 from segflow.io.inputs.band_files import BandChoice
 from segflow.io.inputs.kinds import describe_input
 from segflow.io.scene.bands import describe_choice, find_contradictions, select_bands
 from segflow.io.scene.info import SceneInfo
 from segflow.io.scene.scenes import describe_scene, open_scene
-from tests.scenes import write_scene
+from tests.scenes import write_pixelwise_model, write_scene
 
 RGB = ("red", "green", "blue")
 S2 = "S2B_MSIL2A_20240101T103421_N0510_R108_T32UMD_20240101T120000"
@@ -171,6 +174,20 @@ def test_the_description_counts_more_than_the_colour_and_this_is_said(tmp_path: 
     assert first == "band 1 is described as Blue, but its colour interpretation says red: the description counts"
     assert "band 3 is described as Red" in second
     assert find_contradictions(describe_scene(write_named(tmp_path / "b.tif", RGB, photometric="rgb")), (1, 2, 3)) == ()
+
+
+def test_a_map_and_its_plan_follow_the_names(tmp_path: Path) -> None:
+    model = write_pixelwise_model(tmp_path / "bright.safetensors", threshold=2.5)  # class 1 where red exceeds that
+    settings = RunSettings(out=str(tmp_path / "maps"), model=str(model))
+    for name, red in (("Band 4 - Red", 3), ("Band 2 - Blue", 1)):
+        names = ("Band 2 - Blue", "Band 3 - Green", "Band 4 - Red")
+        path = write_named(tmp_path / f"s{red}.tif", names if name == names[-1] else names[::-1], photometric="rgb")
+        plan = plan_run(path, settings)
+        folder = segment_scene(path, settings).folder
+        with rasterio.open(folder / f"{path.stem}_classes.tif") as product:
+            assert (product.read(1) == int(red > 2.5)).all()
+        assert plan.bands[0] == red
+        assert any("colour interpretation" in line for line in plan.warnings) is (red == 3)
 
 
 def test_near_infrared_that_is_tagged_as_alpha_is_a_band(tmp_path: Path) -> None:
