@@ -48,7 +48,7 @@ def name_bands(descriptions: Sequence[str], colours: Sequence[str], sensor: Sens
     told = ["" if colour in _NO_COLOURS else colour for colour in colours]
     meant = understand_bands(texts, sensor)
     on_purpose = any(colour not in {"", "alpha", *_DEFAULT_COLOURS} for colour in told)
-    unasked = _DEFAULT_COLOURS if _contradict(told, meant) else set()  # colours that name no band without a text
+    unasked = _DEFAULT_COLOURS if _contradict(told, meant) else ()  # set by a writer, and naming no band
     names = ["" if colour in unasked else colour for colour in told]
     found = []
     for text, colour, name, common in zip(texts, told, names, meant, strict=True):
