@@ -38,6 +38,13 @@ from segflow.io.names.words import read_meaning
         ("infravermelho próximo", "nir"),
         ("rosso", "red"),
         ("groen", "green"),
+        ("Rødt", "red"),
+        ("Nah-Infrarot", "nir"),
+        ("infrarrojo próximo", "nir"),
+        ("Luz roja", "red"),
+        ("Red, 10 m", "red"),
+        ("SR_B4 (Red)", "red"),
+        ("4_red", "red"),
     ],
 )
 def test_words_that_are_certain(text: str, meant: str) -> None:
