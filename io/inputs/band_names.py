@@ -60,7 +60,7 @@ def asset_band_names(given: Sequence[str], sensors: Sequence[Sensor]) -> Names:
     meant = [word for name in given for word in read_meaning(name).names]
     numbers = [said.number for name in given if (said := _read_word(name.strip())) is not None]
     told = shared_names(sensors, numbers[0]) if numbers else ()
-    if not meant or meant[0] in told:
+    if told and (not meant or meant[0] in told or told[0].startswith(meant[0])):  # rededge of B06 is rededge2
         meant = [*told]
     spelt = [word for number in numbers for word in _spelt(number)]
     return tuple(dict.fromkeys([*names, *meant, *spelt]))

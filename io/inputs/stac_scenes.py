@@ -18,7 +18,7 @@ from urllib.request import urlopen
 from segflow.errors import SceneError
 from segflow.io.inputs.band_files import BandChoice, BandFile, describe_band_files
 from segflow.io.inputs.band_names import asset_band_names, sensors_by_assets
-from segflow.io.names.sensors import Sensor, named_sensor, tagged_sensor
+from segflow.io.names.sensors import Sensor, tagged_sensor
 from segflow.io.scene.access import Access
 from segflow.io.scene.info import SceneInfo
 from segflow.io.scene.sources import check_source, is_remote
@@ -199,8 +199,8 @@ def _quality(item: Mapping[str, Any], place: str) -> tuple[tuple[str, str], ...]
 def _sensor(item: Mapping[str, Any]) -> Sensor | None:
     """Give the sensor that an item's properties, collection or name tell."""
     properties = item.get("properties")
-    told = tagged_sensor(properties if isinstance(properties, dict) else {})
-    return told or named_sensor(str(item.get("collection") or ""), str(item.get("id") or ""))
+    told = properties if isinstance(properties, dict) else {}
+    return tagged_sensor({**told, "collection": item.get("collection"), "product id": item.get("id")})
 
 
 def _resolve(href: str, place: str) -> str:

@@ -92,7 +92,7 @@ def understand_bands(descriptions: Sequence[str], sensor: Sensor | None) -> list
             read_meaning(text.upper()) if not meaning.names else meaning
             for text, meaning in zip(descriptions, found, strict=True)
         ]
-    if _only_counts(found) and (sensor is None or len(found) not in sensor.whole):
+    if _only_counts(found) and (sensor is None or len(_numbers(found)) not in sensor.whole):
         return [meaning.names for meaning in found]
     sensors = (sensor,) if sensor is not None else sensors_with(_numbers(found))
     return [_certain(meaning, sensors) for meaning in found]
@@ -148,10 +148,11 @@ def _read_file_name(text: str) -> Meaning | None:
 
 
 def _only_counts(found: Sequence[Meaning]) -> bool:
-    """Tell whether all numbers are those of the bands' places in the file."""
+    """Tell whether all numbers are those of the bands' places in the file, from the first band on."""
+    numbered = [(place, meaning) for place, meaning in enumerate(found, start=1) if meaning.number]
     return all(
-        meaning.spelling in {PLAIN, PADDED, ""} and meaning.number == str(place)
-        for place, meaning in enumerate(found, start=1)
+        meaning.spelling in {PLAIN, PADDED, ""} and meaning.number == str(place) == str(count)
+        for count, (place, meaning) in enumerate(numbered, start=1)
     )
 
 

@@ -22,7 +22,8 @@ green     gron, gront, vihrea, yesil, zold, hijau, зеленый, зелёна�
 green     绿色, 绿波段, 绿光波段, zeleny
 yellow    yellow, gelb, jaune, amarillo, amarelo, giallo, geel, zolty, gul, желтый, 黄
 red       red, rot, rotes, roter, rouge, rojo, roja, vermelho, vermelha, rosso, rossa, rood, rode, vermell, rosu
-red       czerwony, czerwona, cervena, cerveny, crvena, crveni, rdeca, rod, rott, punainen, kirmizi, piros, voros, merah
+red       czerwony, czerwona, cervena, cerveny, crvena, crveni, rdeca, rod, rodt, rott, punainen, kirmizi, piros
+red       voros, merah
 red       красный, красная, rotkanal, κόκκινο, 红, 紅, 赤, 红光, 红色, 红波段, 红光波段
 rededge   red edge, rededge, vegetation red edge, roter rand, borde rojo, bord rouge, 红边
 rededge1  red edge 1, rededge 1, rededge1, vegetation red edge 1, rededge071, re1, red edge1
@@ -31,13 +32,16 @@ rededge3  red edge 3, rededge 3, rededge3, vegetation red edge 3, rededge078, re
 nir       nir, near infrared, near infra red, near ir, nearinfrared, nahes infrarot, nahe infrarot, nahinfrarot
 nir       naher infrarot, infrarouge proche, proche infrarouge, proche ir, pir, infrarrojo cercano, infrarojo cercano
 nir       infravermelho proximo, infrarosso vicino, vicino infrarosso, nabij infrarood, nabij ir, bliska podczerwien
+nir       infrarrojo proximo, nah infrarot, nahes ir
 nir       nara infrarott, naer infrarod, nar infrarod, lahi infrapuna, blizke infracervene, inframerah dekat
 nir       ближний инфракрасный, ближний ик, 近红外, 近赤外, 近紅外, yakin kizilotesi
 nir07     nir07
 nir08     nir08, nir narrow, narrow nir, narrow near infrared, near infrared narrow, nir 8a
 nir09     nir09, water vapour, water vapor
 swir      swir, shortwave infrared, short wave infrared, kurzwelliges infrarot
+swir16    kurzwelliges infrarot 1
 swir16    swir16, swir1, swir 1, shortwave infrared 1, short wave infrared 1, short wave ir 1, shortwave ir 1
+swir22    kurzwelliges infrarot 2
 swir22    swir22, swir2, swir 2, shortwave infrared 2, short wave infrared 2, short wave ir 2, shortwave ir 2
 pan       pan, panchro, panchromatic, panchromatique, panchromatisch, pancromatico, pancromatica
 cirrus    cirrus
@@ -55,7 +59,7 @@ _NOISE_TEXT = """
 band bande banda bands banden kanal canal channel kanaal layer layers spectral multispectral the of at and in
 sr st toa boa rho refl reflec reflectance reflectancia reflektanz reflectanz reflectivity radiance surface sur
 ground bottom top atmosphere atmospheric corrected scaled raw dn data true colour color couleur farbe light licht
-visible vis visual rgb wavelength wavelengths central center centre nm um μm micrometers micrometer nanometers
+luz lumiere luce m visible vis visual rgb wavelength wavelengths central center centre nm um μm micrometers micrometer nanometers
 micron microns 10m 15m 20m 30m 60m msi oli etm tm tirs l1c l2a l1tp l2sp sentinel sentinel2 sentinel2a sentinel2b
 landsat landsat8 landsat9 landsat7 landsat5 hls s2 s2a s2b l5 l7 l8 l9 naip planetscope planet image img value values
 float float32 uint8 uint16 int16 byte median mean medoid mosaic composite resampled clip clipped reprojected

@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 import geopandas
 import numpy as np
 import pytest
+import rasterio
 import yaml
 from affine import Affine
 from shapely.geometry import MultiPolygon, box
@@ -298,3 +299,44 @@ def test_the_commands(tmp_path: Path, scenes: list[Path], polygons: Path) -> Non
         run("add", "labels", str(polygons), "-p", folder, "--map", "trees")
     with pytest.raises(SettingsError, match=r"learns from .* already"):
         run("labels", "new", "-p", folder)
+
+
+def described(path: Path, names: list[str]) -> Path:
+    """Write a scene whose bands are described so."""
+    pixels, transform = np.ones((len(names), SIDE, SIDE), np.uint8), Affine(10, 0, 300_000, 0, -10, 9_400_000)
+    write_scene(path, pixels, transform=transform, photometric="minisblack")
+    with rasterio.open(path, "r+") as dataset:
+        for number, name in enumerate(names, start=1):
+            dataset.set_band_description(number, name)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("names", "bands", "chosen"),
+    [
+        (["Band 2 - Blue", "Band 3 - Green", "Band 4 - Red"], ["blue", "green", "red"], None),
+        (["B02", "B03", "B04", "B08"], ["blue", "green", "red", "nir"], None),
+        ([f"b{n}" for n in range(1, 8)], [f"b{n}" for n in range(1, 8)], None),
+        ([f"Band_{n}" for n in range(1, 4)], ["b1", "b2", "b3"], None),
+        (["B4", "B3", "B2"], ["b4", "b3", "b2"], None),
+        (["Height above ground", "Slope: steep", "red"], ["height above ground", "slope: steep", "red"], None),
+        (["red", "red", "nir"], ["b1", "b2", "b3"], [1, 2, 3]),
+    ],
+)
+def test_bands_of_a_project_are_what_they_mean_else_names_else_places(
+    tmp_path: Path, names: list[str], bands: list[str], chosen: list[int] | None
+) -> None:
+    init_project(tmp_path / "p")
+    add_images(tmp_path / "p", [described(tmp_path / "a.tif", names)])
+    settings = yaml.safe_load((tmp_path / "p" / "project.yaml").read_text())
+
+    assert settings["bands"] == bands
+    assert settings.get("bands_chosen") == chosen
+    add_images(tmp_path / "p", [described(tmp_path / "b.tif", names)])  # another of its kind fits
+
+
+def test_a_stack_of_another_length_is_no_image_of_a_project_of_places(tmp_path: Path) -> None:
+    init_project(tmp_path / "p")
+    add_images(tmp_path / "p", [described(tmp_path / "a.tif", [f"b{n}" for n in range(1, 8)])])
+    with pytest.raises(SceneMismatchError, match="has 6 bands"):
+        add_images(tmp_path / "p", [described(tmp_path / "b.tif", [f"b{n}" for n in range(1, 7)])])

@@ -38,6 +38,13 @@ from segflow.io.names.words import read_meaning
         ("infravermelho próximo", "nir"),
         ("rosso", "red"),
         ("groen", "green"),
+        ("Rødt", "red"),
+        ("Nah-Infrarot", "nir"),
+        ("infrarrojo próximo", "nir"),
+        ("Luz roja", "red"),
+        ("Red, 10 m", "red"),
+        ("SR_B4 (Red)", "red"),
+        ("4_red", "red"),
     ],
 )
 def test_words_that_are_certain(text: str, meant: str) -> None:
@@ -79,6 +86,11 @@ def test_words_that_are_not(text: str) -> None:
         (["B02", "B05"], None, ["", ""]),
         (["B4", "B8A", "B11"], None, ["red", "nir08", "swir16"]),
         (["b1", "b2", "b6"], None, ["", "", ""]),
+        (["B1", "B2", "B3", "B4", "B5", "B6", "ndvi"], TM, ["", "", "", "", "", "", ""]),
+        (["B1", "B2", "B3", "B4", "B5", "B6"], OLI, ["", "", "", "", "", ""]),
+        (["B1", "B2", "B3", "B4", "QA_PIXEL"], TM, ["blue", "green", "red", "nir08", ""]),
+        (["B3", "B12"], None, ["green", "swir22"]),
+        (["B8", "B12"], None, ["", ""]),
         (["Band 2 - Green", "B3 red"], MSI, ["green", ""]),
     ],
 )

@@ -1,5 +1,6 @@
 """A scene whose bands are named is mapped by those names only, or refused with all of them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,16 @@ import pytest
 import rasterio
 from affine import Affine
 
+from segflow.configs.run import RunSettings
 from segflow.errors import SceneMismatchError
+from segflow.flows.planning.plan import plan_run
+from segflow.flows.run.segment import segment_scene
 from segflow.io.inputs.band_files import BandChoice
 from segflow.io.inputs.kinds import describe_input
 from segflow.io.scene.bands import describe_choice, find_contradictions, select_bands
 from segflow.io.scene.info import SceneInfo
 from segflow.io.scene.scenes import describe_scene, open_scene
-from tests.scenes import write_scene
+from tests.scenes import write_pixelwise_model, write_scene
 
 RGB = ("red", "green", "blue")
 S2 = "S2B_MSIL2A_20240101T103421_N0510_R108_T32UMD_20240101T120000"
@@ -172,6 +176,20 @@ def test_the_description_counts_more_than_the_colour_and_this_is_said(tmp_path: 
     assert find_contradictions(describe_scene(write_named(tmp_path / "b.tif", RGB, photometric="rgb")), (1, 2, 3)) == ()
 
 
+def test_a_map_and_its_plan_follow_the_names(tmp_path: Path) -> None:
+    model = write_pixelwise_model(tmp_path / "bright.safetensors", threshold=2.5)  # class 1 where red exceeds that
+    settings = RunSettings(out=str(tmp_path / "maps"), model=str(model))
+    for name, red in (("Band 4 - Red", 3), ("Band 2 - Blue", 1)):
+        names = ("Band 2 - Blue", "Band 3 - Green", "Band 4 - Red")
+        path = write_named(tmp_path / f"s{red}.tif", names if name == names[-1] else names[::-1], photometric="rgb")
+        plan = plan_run(path, settings)
+        folder = segment_scene(path, settings).folder
+        with rasterio.open(folder / f"{path.stem}_classes.tif") as product:
+            assert (product.read(1) == int(red > 2.5)).all()
+        assert plan.bands[0] == red
+        assert any("colour interpretation" in line for line in plan.warnings) is (red == 3)
+
+
 def test_near_infrared_that_is_tagged_as_alpha_is_a_band(tmp_path: Path) -> None:
     path = write_named(tmp_path / "scene.tif", (*RGB, "NIR"), photometric="rgb", alpha="yes")
     scene = describe_scene(path)
@@ -313,3 +331,54 @@ def test_names_of_a_model_in_numbers_are_read_as_those_of_a_scene(tmp_path: Path
     )
     assert chosen(describe_scene(write_named(tmp_path / "b.tif", model[::-1])), model) == (4, 3, 2, 1)
     assert chosen(describe_scene(write_named(tmp_path / "LT05_c.tif", ("B4", "B3", "B2", "B8"))), model) is None
+
+
+def item_of(folder: Path, names: dict[str, dict[str, object]], **about: object) -> Path:
+    """Write a STAC item whose assets hold one band each; give its path."""
+    assets = {}
+    for key, band in names.items():
+        write_named(folder / f"{key}.tif", ("",))
+        assets[key] = {"href": f"./{key}.tif", "roles": ["data"], **({"eo:bands": [band]} if band else {})}
+    properties = {"datetime": "2024-01-01T00:00:00Z", **about.pop("properties", {})}  # type: ignore[dict-item]
+    item = {"type": "Feature", "id": "x", "properties": properties, "assets": assets, **about}
+    (folder / "item.json").write_text(json.dumps(item))
+    return folder / "item.json"
+
+
+@pytest.mark.parametrize(
+    ("names", "about", "order"),
+    [
+        ("B4 B3 B2", {"properties": {"platform": "landsat-8", "instruments": ["oli", "tirs"]}}, "B4 B3 B2"),
+        ("B3 B2 B1", {"properties": {"platform": "landsat-5", "instruments": ["tm"]}}, "B3 B2 B1"),
+        ("B02 B03 B04", {"properties": {"constellation": "Sentinel-2"}}, "B04 B03 B02"),
+        ("B04 B03 B02", {"collection": "HLSS30.v2.0", "properties": {"platform": "sentinel-2a"}}, "B04 B03 B02"),
+        ("B04 B03 B02", {"collection": "hls2-l30", "properties": {"platform": "landsat-8"}}, "B04 B03 B02"),
+        ("B4 B3 B2", {"id": "LC08_L2SP_193026_20240101_20240103_02_T1"}, "B4 B3 B2"),
+        ("B4 B3 B2 B8A", {}, "B4 B3 B2"),
+        ("Blau Rot Grün", {}, "Rot Grün Blau"),
+        ("B4 B3 B2", {}, None),
+        ("B4 B3 B2", {"properties": {"platform": "landsat-5"}}, None),
+        ("B4 B3 B2", {"properties": {"platform": "landsat-8"}, "collection": "sentinel-2-l2a"}, None),
+    ],
+)
+def test_items_tell_the_sensor(tmp_path: Path, names: str, about: dict[str, object], order: str | None) -> None:
+    choice = BandChoice(wanted=RGB)
+    path = item_of(tmp_path, {name: {} for name in names.split()}, **about)
+    if order is None:
+        with pytest.raises(SceneMismatchError, match="but the model needs 3"):
+            describe_input(path, choice)
+    else:
+        scene = describe_input(path, choice)
+        assert [Path(stack[0].path).stem for stack in scene.stacks] == order.split()
+
+
+def test_common_names_of_items_are_told_apart_by_numbers(tmp_path: Path) -> None:
+    bands = {"B05": "rededge", "B06": "rededge", "B08": "nir", "B8A": "nir08"}
+    path = item_of(
+        tmp_path,
+        {key: {"name": key, "common_name": name} for key, name in bands.items()},
+        properties={"platform": "sentinel-2b"},
+    )
+    for wanted, file in (("rededge2", "B06"), ("rededge1", "B05"), ("nir", "B08"), ("nir08", "B8A")):
+        scene = describe_input(path, BandChoice(wanted=(wanted,)))
+        assert Path(scene.stacks[0][0].path).stem == file
