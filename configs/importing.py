@@ -27,7 +27,10 @@ class ImportSettings:
 
     name: Annotated[ModelName, Setting(PIXELS, Panel.MODEL, "Name of the model.")]
     architecture: Annotated[
-        str, Setting(PIXELS, Panel.NETWORK, "A network by name; `segflow model architectures` lists them. For ONNX: `onnx`.")
+        str,
+        Setting(
+            PIXELS, Panel.NETWORK, "A network by name; `segflow model architectures` lists them. For ONNX: `onnx`."
+        ),
     ]
     bands: Annotated[
         tuple[BandSettings, ...],

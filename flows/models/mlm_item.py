@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from segflow.flows.models.guarantees import describe_confidence
 from segflow.flows.models.lookup import ModelRef
 from segflow.flows.products.pixels import model_legend
 from segflow.io.models.packages import read_model_file
@@ -116,6 +117,8 @@ def _output(spec: ModelSpec) -> dict[str, Any]:
 
 def _softmax(spec: ModelSpec) -> dict[str, str]:
     """Give what makes probabilities of logits."""
+    if spec.is_graph:
+        return {"format": "text", "expression": describe_confidence(spec)}
     return {"format": "python", "expression": f"torch.softmax(logits / {spec.temperature}, dim=1)"}
 
 

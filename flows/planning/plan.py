@@ -198,14 +198,13 @@ def _check_input(tiles: TileGrid, spec: ModelSpec, size: int, settings: RunSetti
     """Check that reads fill the input of a model that takes one size only, and reach no farther than it can look."""
     if tiles.margin > spec.margin:
         msg = (
-            f"margin {tiles.margin} px does not fit model {spec.name}: its input of {size} px was packaged with a margin "
-            f"of {spec.margin} px, and a larger one shows it no more: leave --margin out, or import it with that margin"
+            f"margin {tiles.margin} px does not fit model {spec.name}: its input of {size} px was packaged with a "
+            f"margin of {spec.margin} px, and a larger one shows it no more: leave --margin out"
         )
         raise SettingsError(msg)
     reach = -(-tiles.margin // spec.stride) * spec.stride
     if settings.tile is not None and any(
-        read < min(size, axis.extended)
-        for read, axis in zip(tiles.read_shape, (tiles.rows, tiles.cols), strict=True)
+        read < min(size, axis.extended) for read, axis in zip(tiles.read_shape, (tiles.rows, tiles.cols), strict=True)
     ):
         least = _least_core(size, reach)
         msg = (

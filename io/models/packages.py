@@ -57,9 +57,7 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[str, Arrays]:
     return spec, arrays
 
 
-def write_model_file(
-    path: str | os.PathLike[str], spec_json: str, arrays: Mapping[str, npt.NDArray[Any]]
-) -> None:
+def write_model_file(path: str | os.PathLike[str], spec_json: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write a model file; equal inputs give equal bytes, and `path` is whole or untouched.
 
     Arrays are written as float32; those that are float16 stay so, and so do bytes (uint8).

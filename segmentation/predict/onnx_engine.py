@@ -136,9 +136,8 @@ class OnnxEngine:
             threads=threads,
         )
         check_graph(self._graph, spec)
-        self._mean, self._std = (
-            np.array([getattr(band, name) for band in spec.bands], np.float32)[:, None, None] for name in ("mean", "std")
-        )
+        self._mean = np.array([band.mean for band in spec.bands], np.float32)[:, None, None]
+        self._std = np.array([band.std for band in spec.bands], np.float32)[:, None, None]
         self._fill = np.array(self._arguments.fill or [0.0] * len(spec.bands), np.float32)
 
     @property
@@ -165,7 +164,8 @@ class OnnxEngine:
     def shares(self, inputs: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Give the (n, classes, height, width) probabilities of (n, bands, height, width) scaled pixels."""
         started = time.perf_counter()
-        raw = self._graph.run(inputs, margin=self._spec.margin, fill=self._fill)
+        margin = -(-self._spec.margin // self._spec.stride) * self._spec.stride
+        raw = self._graph.run(inputs, margin=margin, fill=self._fill)
         self._seconds += time.perf_counter() - started
         if self._arguments.output == "logits":
             return probabilities_of(raw / np.float32(self._spec.temperature))
@@ -198,7 +198,7 @@ def check_graph(graph: OnnxGraph, spec: ModelSpec) -> None:
         )
         raise ModelError(msg)
     if takes.size != spec.input_size:
-        msg = f"model {spec.name}: its graph takes {takes.size} px, but the spec says {spec.input_size}: import it again"
+        msg = f"model {spec.name}: its graph takes {takes.size} px, not {spec.input_size} px: import it again"
         raise ModelError(msg)
     if takes.dtype is np.uint8 and (spec.dtype != "uint8" or any((b.mean, b.std) != (0, 1) for b in spec.bands)):
         msg = f"model {spec.name}: its graph takes uint8 pixels as they are: needs dtype uint8, mean 0 and std 1"

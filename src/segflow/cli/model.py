@@ -50,7 +50,7 @@ def list_architectures(
 @app.command("import")
 def import_weights(
     checkpoint: Annotated[
-        Path, typer.Argument(help=".pt, .pth, .ckpt of torch.save, or .safetensors.", show_default=False)
+        Path, typer.Argument(help=".pt, .pth, .ckpt of torch.save, .safetensors, or .onnx.", show_default=False)
     ],
     *,
     out: Annotated[Path, typer.Option("--out", "-o", help="Model file to write.", metavar="NAME.safetensors")],
@@ -68,6 +68,7 @@ def import_weights(
 ) -> None:
     """Package weights of another tool as a model file.
 
+    An ONNX graph is kept as it is, and described by its metadata (the keys of QGIS's plugin Deepness) or by --spec.
     The checkpoint is checked before it is read and never run; stride, margin and guarantee are measured.
     """
     from segflow.flows.models.importing import import_model
