@@ -28,9 +28,7 @@ class ImportSettings:
     name: Annotated[ModelName, Setting(PIXELS, Panel.MODEL, "Name of the model.")]
     architecture: Annotated[
         str,
-        Setting(
-            PIXELS, Panel.NETWORK, "A network by name; `segflow model architectures` lists them. For ONNX: `onnx`."
-        ),
+        Setting(PIXELS, Panel.NETWORK, "A network by name (`segflow model architectures` lists them), or `onnx`."),
     ]
     bands: Annotated[
         tuple[BandSettings, ...],

@@ -41,7 +41,8 @@ def import_model(
         The model file to write.
     spec, like
         What the checkpoint does not say: a YAML file (`ImportSettings`), or a model with the same network,
-        bands and classes. One of them; none for a checkpoint of `segflow train`, which says it all, and for a graph with metadata.
+        bands and classes. One of them; none for a checkpoint of `segflow train`, which says it all, and for a
+        graph with metadata.
     name
         Name of the new model; None: the spec's, or the stem of `out` where `like` is given.
     overwrite

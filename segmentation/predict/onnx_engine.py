@@ -66,7 +66,7 @@ class OnnxArguments:
         wrong = (
             (given.output not in {None, *get_args(Output)}, f"output {given.output!r}", "logits or probabilities"),
             (
-                threshold is not None and not (isinstance(threshold, float | int) and 0 <= threshold <= 1),
+                threshold is not None and not 0 <= float(threshold) <= 1,
                 f"threshold {threshold!r}",
                 "a number from 0 to 1",
             ),

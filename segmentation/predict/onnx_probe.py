@@ -71,7 +71,8 @@ def random_inputs(spec: ModelSpec, side: int, seed: int, *, whole: bool = False)
         return rng.integers(0, 256, shape).astype(np.float32)
     mean, std = (np.array([getattr(band, name) for band in spec.bands])[:, None, None] for name in ("mean", "std"))
     if spec.dtype == "uint8":
-        return ((rng.integers(0, 256, shape) - mean) / std).astype(np.float32)
+        scaled: Pixels = ((rng.integers(0, 256, shape) - mean) / std).astype(np.float32)
+        return scaled
     return rng.normal(size=shape).astype(np.float32)
 
 
@@ -94,13 +95,12 @@ def measure_difference(run: Callable[[Pixels], Pixels], graph: OnnxGraph, spec: 
     image = random_inputs(spec, side, 0, whole=graph.interface.dtype is np.uint8)
     whole = run(image)
     worst = 0.0
-    for top in range(0, side, core):
-        for left in range(0, side, core):
-            rows, cols = (_read(start, core, reach, side, size) for start in (top, left))
-            part = run(image[..., rows, cols])
-            there = part[..., top - rows.start : top - rows.start + core, left - cols.start : left - cols.start + core]
-            here = whole[..., top : top + core, left : left + core]
-            worst = max(worst, float(np.abs(there - here).max()))
+    for start in range(0, side, core):  # along the diagonal: corners, edges inside, and the end
+        read = _read(start, core, reach, side, size)
+        kept = slice(start - read.start, start - read.start + core)
+        there = run(image[..., read, read])[..., kept, kept]
+        here = whole[..., start : start + core, start : start + core]
+        worst = max(worst, float(np.abs(there - here).max()))
     return worst
 
 
@@ -149,21 +149,20 @@ def _dependency(graph: OnnxGraph, spec: ModelSpec, side: int, stride: int) -> in
     image, others = images[0], [*images[1:], np.zeros_like(images[0])]
     before = graph.run(image)[..., block, block]
 
-    def keeps(distance: int) -> bool:
+    def keeps(distance: int, other: Pixels) -> bool:
         inside = slice(max(0, start - distance), start + stride + distance)
-        for other in others:
-            changed = other.copy()
-            changed[..., inside, inside] = image[..., inside, inside]
-            if not np.array_equal(graph.run(changed)[..., block, block], before):
-                return False
-        return True
+        changed = other.copy()
+        changed[..., inside, inside] = image[..., inside, inside]
+        return np.array_equal(graph.run(changed)[..., block, block], before)
 
-    low, high = 0, min(start, side - start - stride) - 1
-    if high < 0 or not keeps(high):
-        return None
-    while low < high:
-        distance = (low + high) // 2
-        low, high = (low, distance) if keeps(distance) else (distance + 1, high)
+    low, farthest = 0, min(start, side - start - stride) - 1
+    for other in others:  # each starts from what the one before it has found
+        if farthest < low or not keeps(farthest, other):
+            return None
+        high = low if keeps(low, other) else farthest
+        while low < high:
+            distance = (low + high) // 2
+            low, high = (low, distance) if keeps(distance, other) else (distance + 1, high)
     return low
 
 

@@ -53,7 +53,12 @@ def import_weights(
         Path, typer.Argument(help=".pt, .pth, .ckpt of torch.save, .safetensors, or .onnx.", show_default=False)
     ],
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Model file to write.", metavar="NAME.safetensors")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Model file to write. [default: the checkpoint's name]", metavar="NAME.safetensors"
+        ),
+    ] = None,
     spec: Annotated[
         Path | None,
         typer.Option(help="YAML that describes the model: architecture, bands, classes, …", metavar="SPEC.yaml"),
@@ -74,6 +79,7 @@ def import_weights(
     from segflow.flows.models.importing import import_model
     from segflow.flows.models.lookup import show_text
 
+    out = out or Path(f"{checkpoint.stem}.safetensors")
     made = import_model(checkpoint, out, spec=spec, like=like, name=name, overwrite=overwrite)
     typer.echo(json.dumps(json.loads(made.spec.to_json()), indent=2) if as_json else show_text(made))
 
