@@ -139,7 +139,7 @@ def _hyperparameters(spec: ModelSpec) -> dict[str, Any]:
 
 def _size(model: ModelRef) -> dict[str, int]:
     if model.spec.is_graph:
-        return {"mlm:memory_size": Path(model.path).stat().st_size}
+        return {"mlm:memory_size": file_size(Path(model.path)) or 0}
     weights = sum(array.size for array in read_model_file(model.path)[1].values())
     return {"mlm:total_parameters": weights, "mlm:memory_size": _FLOAT * weights}
 

@@ -58,15 +58,22 @@ class OnnxArguments:
             If one is unknown or out of range.
         """
         try:
-            given = cls(**{**spec.arguments, "fill": tuple(float(value) for value in spec.arguments.get("fill") or ())})
+            threshold = spec.arguments.get("threshold")
+            threshold = None if threshold is None else float(threshold)
+            given = cls(
+                **{
+                    **spec.arguments,
+                    "threshold": threshold,
+                    "fill": tuple(float(value) for value in spec.arguments.get("fill") or ()),
+                }
+            )
         except (TypeError, ValueError) as error:
             msg = f"model {spec.name}: arguments {dict(spec.arguments)} are not those of an ONNX graph ({error})"
             raise ModelError(msg) from error
-        threshold = given.threshold
         wrong = (
             (given.output not in {None, *get_args(Output)}, f"output {given.output!r}", "logits or probabilities"),
             (
-                threshold is not None and not 0 <= float(threshold) <= 1,
+                threshold is not None and not 0 <= threshold <= 1,
                 f"threshold {threshold!r}",
                 "a number from 0 to 1",
             ),
