@@ -27,7 +27,8 @@ class ImportSettings:
 
     name: Annotated[ModelName, Setting(PIXELS, Panel.MODEL, "Name of the model.")]
     architecture: Annotated[
-        str, Setting(PIXELS, Panel.NETWORK, "A network by name; `segflow model architectures` lists them.")
+        str,
+        Setting(PIXELS, Panel.NETWORK, "A network by name (`segflow model architectures` lists them), or `onnx`."),
     ]
     bands: Annotated[
         tuple[BandSettings, ...],

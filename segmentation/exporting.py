@@ -16,6 +16,7 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -122,7 +123,13 @@ def export_network(network: nn.Module, spec: ModelSpec, *, tile: int | None, out
     if program is None:  # only the old exporter, which writes files, gives nothing
         msg = f"model {spec.name}: the ONNX exporter gave nothing: update torch"
         raise ModelError(msg)
-    return _finish(program, deepness_metadata(spec, side), free=tile is None)
+    return _finish(program, deepness_metadata(spec, side), own_words(spec, output), free=tile is None)
+
+
+def own_words(spec: ModelSpec, output: Output) -> str:
+    """Give what `segflow model import` reads of our own graphs, as JSON: a spec without history, and the output."""
+    plain = replace(spec, metrics={}, provenance={}, bfloat16_changes=None, worst_difference=None)
+    return json.dumps({"segflow": plain.to_json(), "output": output}, ensure_ascii=False)
 
 
 def deepness_metadata(spec: ModelSpec, tile: int) -> dict[str, str]:
@@ -149,11 +156,12 @@ def deepness_metadata(spec: ModelSpec, tile: int) -> dict[str, str]:
     return {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
 
 
-def _finish(program: "torch.onnx.ONNXProgram", metadata: dict[str, str], *, free: bool) -> bytes:
+def _finish(program: "torch.onnx.ONNXProgram", metadata: dict[str, str], words: str, *, free: bool) -> bytes:
     """Give the bytes of a graph without what tells of the machine that wrote it, with names for its free sides."""
     model = program.model_proto
     model.ir_version = _IR_VERSION
     model.producer_name, model.producer_version = "segflow", ""
+    model.doc_string = words
     del model.graph.metadata_props[:]
     for node in model.graph.node:
         node.doc_string = ""

@@ -14,6 +14,8 @@ FORMAT_VERSION = 1  # of the JSON in a model file; raised when a field changes i
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)  # shares of training pixels; see `BandSpec.quantiles`
 
+ONNX = "onnx"  # architecture of a model that is the graph of another tool, see `segmentation.predict.onnx_engine`
+
 Geometry = Literal["polygon", "line", "none"]
 Guarantee = Literal["exact", "bounded", "unbounded"]
 
@@ -130,6 +132,8 @@ class ModelSpec:
         on validation scenes by `segflow.segmentation.scores.calibration`. 1 for a model without.
     metrics, data, licence, provenance
         Scores and what they were measured on, training data, licence, and how it came to be.
+    input_size
+        Height and width of the input [px] of a network that takes no other; None: any multiple of the stride.
     """
 
     name: str
@@ -155,6 +159,7 @@ class ModelSpec:
     licence: str = ""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     display: bool = False
+    input_size: int | None = None
 
     def __post_init__(self) -> None:
         if not self.bands or not self.classes:
@@ -181,9 +186,20 @@ class ModelSpec:
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             msg = f"model {self.name}: the temperature must be a positive number, got {self.temperature!r}"
             raise ModelError(msg)
+        if self.input_size is not None and self.input_size - 2 * self.margin < self.stride:
+            msg = (
+                f"model {self.name}: a margin of {self.margin} px on both sides leaves nothing of its input of "
+                f"{self.input_size} px: choose at most {max(0, self.input_size - self.stride) // 2}"
+            )
+            raise ModelError(msg)
         if self.display and self.dtype != "uint8":
             msg = f"model {self.name}: display values are uint8, got {self.dtype}"
             raise ModelError(msg)
+
+    @property
+    def is_graph(self) -> bool:
+        """Whether the model is an ONNX graph of another tool, which is run as it is and cannot be trained."""
+        return self.architecture == ONNX
 
     def to_json(self) -> str:
         """Give the spec as JSON text with sorted keys, for a model file's metadata."""

@@ -14,7 +14,6 @@ HOMES = ("src/segflow", "configs", "flows", "io", "segmentation", "tiling")
 # Declared without an import of ours: what others need of it, and where.
 SERVES_OTHERS = {
     "fastapi": "prefect starts its server with it; the bound is what matters",
-    "onnx": "torch.onnx.export imports it",
     "onnxscript": "torch.onnx.export imports it",
     "requests": "torchgeo imports it without declaring it",
     "sqlalchemy": "prefect keeps its runs with it; the bound is what matters",

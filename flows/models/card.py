@@ -7,7 +7,7 @@ Mitchell et al. 2019, "Model Cards for Model Reporting", section 4.
 
 from collections.abc import Iterable, Mapping
 
-from segflow.flows.models.guarantees import describe_guarantee
+from segflow.flows.models.guarantees import describe_confidence, describe_guarantee
 from segflow.flows.models.lookup import ModelRef
 from segflow.segmentation.spec import ModelSpec
 
@@ -82,7 +82,7 @@ def _scores(spec: ModelSpec) -> Iterable[str]:
 
 
 def _confidence(spec: ModelSpec) -> list[str]:
-    lines = [f"Confidence is the largest class probability, softmax(logits / {spec.temperature:g})."]
+    lines = [f"Confidence is the largest class probability, {describe_confidence(spec)}."]
     if spec.temperature == 1.0:
         lines.append("It was not calibrated: it ranks pixels, but need not be the share of correct ones.")
     else:

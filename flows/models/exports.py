@@ -12,6 +12,7 @@ from segflow.io.models.packages import read_model_file
 from segflow.io.stac.items import write_item
 from segflow.io.storage.files import write_bytes, write_text
 from segflow.segmentation.exporting import default_tile, export_network
+from segflow.segmentation.predict.onnx_engine import GRAPH
 from segflow.segmentation.predict.weights import restore_network
 
 
@@ -48,6 +49,12 @@ def export_onnx(name: str, out: Path, options: OnnxOptions) -> None:
         If there is no such model, it has no ONNX form, or the file cannot be written.
     """
     model = find_model(name)
+    if model.spec.is_graph:
+        if options != OnnxOptions():
+            msg = f"model {name} is an ONNX graph and is exported as it is: leave --tile, --any-size and --logits out"
+            raise SettingsError(msg)
+        write_bytes(out, read_model_file(model.path)[1][GRAPH].tobytes())
+        return
     network = restore_network(model.spec, read_model_file(model.path)[1])
     tile = None if options.free else options.tile or default_tile(model.spec)
     write_bytes(out, export_network(network, model.spec, tile=tile, output=options.output))

@@ -8,6 +8,15 @@ def describe_guarantee(spec: ModelSpec) -> str:
     return f"{spec.guarantee}; {_meaning(spec)}"
 
 
+def describe_confidence(spec: ModelSpec) -> str:
+    """Give what the probabilities of a model are, in a few words."""
+    if not spec.is_graph:
+        return f"softmax(logits / {spec.temperature:g})"
+    if spec.arguments.get("output") == "probabilities":
+        return "as the ONNX graph gives it"
+    return f"softmax or sigmoid(logits / {spec.temperature:g}) of the ONNX graph"
+
+
 def _meaning(spec: ModelSpec) -> str:
     if spec.guarantee == "exact":
         return "the map does not depend on how the scene is tiled, bit for bit in float32 on a CPU"

@@ -8,6 +8,8 @@ from segflow.configs.importing import ImportSettings
 from segflow.configs.loader import load_settings
 from segflow.errors import OutputExistsError, SettingsError
 from segflow.flows.models.lookup import SUFFIX, ModelRef, find_model
+from segflow.flows.models.onnx_importing import SUFFIX as ONNX_SUFFIX
+from segflow.flows.models.onnx_importing import as_graph, import_graph
 from segflow.io.models.checkpoints import read_checkpoint
 from segflow.io.models.packages import write_model_file
 from segflow.io.storage.files import sha256_file
@@ -34,12 +36,13 @@ def import_model(
     Parameters
     ----------
     checkpoint
-        A .pt, .pth or .ckpt of torch.save, or a .safetensors.
+        A .pt, .pth or .ckpt of torch.save, a .safetensors, or an .onnx, which becomes a model as it is.
     out
         The model file to write.
     spec, like
         What the checkpoint does not say: a YAML file (`ImportSettings`), or a model with the same network,
-        bands and classes. One of them; none for a checkpoint of `segflow train`, which says it all.
+        bands and classes. One of them; none for a checkpoint of `segflow train`, which says it all, and for a
+        graph with metadata.
     name
         Name of the new model; None: the spec's, or the stem of `out` where `like` is given.
     overwrite
@@ -52,6 +55,9 @@ def import_model(
         the settings do not fit, or the file cannot be written.
     """
     _check_out(out, overwrite=overwrite)
+    if checkpoint.suffix.casefold() == ONNX_SUFFIX:
+        _import_graph(checkpoint, out, spec, like, name)
+        return find_model(str(out))
     source = f"checkpoint {checkpoint}"
     found = unpack_checkpoint(read_checkpoint(checkpoint), source=str(checkpoint))
     wanted, margin = _wanted(found, spec, like, name)
@@ -69,6 +75,18 @@ def import_model(
     return find_model(str(out))
 
 
+def _import_graph(path: Path, out: Path, spec: Path | None, like: str | None, name: str | None) -> None:
+    """Package an ONNX graph, described by its metadata or by what was given."""
+
+    def by_hand() -> tuple[ModelSpec, int | None]:
+        wanted, margin = _described(spec, like, name)
+        wanted = replace(wanted, name=out.stem) if like and not name else wanted
+        return as_graph(wanted, like=like is not None), margin
+
+    said = spec is not None or like is not None
+    import_graph(path, out, name=name or out.stem, by_hand=by_hand if said else None)
+
+
 def _check_out(out: Path, *, overwrite: bool) -> None:
     if out.suffix != SUFFIX:
         msg = f"model file {out} must end in {SUFFIX}: choose such a name with --out"
@@ -83,6 +101,11 @@ def _wanted(found: Checkpoint, spec: Path | None, like: str | None, name: str | 
     if found.spec is not None and spec is None and like is None:
         own = ModelSpec.from_json(found.spec)
         return replace(own, name=name or own.name), own.margin
+    return _described(spec, like, name)
+
+
+def _described(spec: Path | None, like: str | None, name: str | None) -> tuple[ModelSpec, int | None]:
+    """Give what the user says of the model, and its margin."""
     if (spec is None) == (like is None):
         msg = "importing needs one of --spec FILE.yaml, which describes the model, and --like MODEL, which it resembles"
         raise SettingsError(msg)

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from segflow.errors import ModelError
-from segflow.flows.models.guarantees import describe_guarantee
+from segflow.flows.models.guarantees import describe_confidence, describe_guarantee
 from segflow.io.models.packages import model_digest, read_model_spec
 from segflow.segmentation.spec import ModelSpec
 
@@ -79,13 +79,15 @@ def show_text(model: ModelRef) -> str:
         f"network       {spec.architecture} {json.dumps(dict(spec.arguments))}",
         *(f"band          {band.name}: (pixel - {band.mean:g}) / {band.std:g}" for band in spec.bands),
         f"pixels        {spec.dtype}, {spec.gsd:g} m (accepts {spec.gsd_range[0]:g} to {spec.gsd_range[1]:g} m)",
+        *([] if spec.input_size is None else [f"input         {spec.input_size} × {spec.input_size} px, fixed"]),
         *(f"class {entry.value:<7} {entry.name} {entry.colour} → {entry.geometry}" for entry in spec.classes),
         f"tiles         stride {spec.stride} px, dependency {reach}, margin {spec.margin} px, core {spec.core} px",
         f"guarantee     {describe_guarantee(spec)}",
-        f"confidence    softmax(logits / {spec.temperature:g})",
+        f"confidence    {describe_confidence(spec)}",
         *(f"score         {name}: {_short(value)}" for name, value in spec.metrics.items()),
         f"data          {spec.data}",
         f"licence       {spec.licence}",
+        *(f"note          {note}" for note in spec.provenance.get("notes", ()) if spec.is_graph),
     ]
     return "\n".join(lines)
 

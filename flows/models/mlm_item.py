@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from segflow.flows.models.guarantees import describe_confidence
 from segflow.flows.models.lookup import ModelRef
 from segflow.flows.products.pixels import model_legend
 from segflow.io.models.packages import read_model_file
@@ -72,7 +73,7 @@ def _properties(spec: ModelSpec) -> dict[str, Any]:
         "mlm:name": _mlm_name(spec.name),
         "mlm:architecture": spec.architecture,
         "mlm:tasks": _TASKS,
-        "mlm:framework": "PyTorch",
+        "mlm:framework": "ONNX" if spec.is_graph else "PyTorch",
         "mlm:accelerator_constrained": False,
         **_pretraining(spec),
         "mlm:hyperparameters": _hyperparameters(spec),
@@ -88,10 +89,11 @@ def _bands(spec: ModelSpec) -> list[dict[str, str]]:
 
 
 def _input(spec: ModelSpec) -> dict[str, Any]:
+    side = spec.input_size or _ANY
     return {
         "name": "pixels",
         "bands": [band.name for band in spec.bands],
-        "input": {"shape": [_ANY, len(spec.bands), _ANY, _ANY], "dim_order": _AXES, "data_type": "float32"},
+        "input": {"shape": [_ANY, len(spec.bands), side, side], "dim_order": _AXES, "data_type": "float32"},
         "value_scaling": [{"type": "z-score", "mean": band.mean, "stddev": band.std} for band in spec.bands],
         "resize_type": None,
         "description": (
@@ -115,6 +117,8 @@ def _output(spec: ModelSpec) -> dict[str, Any]:
 
 def _softmax(spec: ModelSpec) -> dict[str, str]:
     """Give what makes probabilities of logits."""
+    if spec.is_graph:
+        return {"format": "text", "expression": describe_confidence(spec)}
     return {"format": "python", "expression": f"torch.softmax(logits / {spec.temperature}, dim=1)"}
 
 
@@ -134,6 +138,8 @@ def _hyperparameters(spec: ModelSpec) -> dict[str, Any]:
 
 
 def _size(model: ModelRef) -> dict[str, int]:
+    if model.spec.is_graph:
+        return {"mlm:memory_size": file_size(Path(model.path)) or 0}
     weights = sum(array.size for array in read_model_file(model.path)[1].values())
     return {"mlm:total_parameters": weights, "mlm:memory_size": _FLOAT * weights}
 

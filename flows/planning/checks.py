@@ -64,6 +64,11 @@ def check_classes(settings: RunSettings, spec: ModelSpec) -> None:
 
 def is_exact(spec: ModelSpec, margin: int) -> bool:
     """Tell whether tiles with this margin give the whole-scene pass."""
+    return not spec.is_graph and _covers(spec, margin)
+
+
+def _covers(spec: ModelSpec, margin: int) -> bool:
+    """Tell whether a margin is as long as the dependency, which for an ONNX graph was tried out and is no proof."""
     return spec.dependency is not None and margin >= spec.dependency
 
 
@@ -73,7 +78,7 @@ def find_warnings(scene: SceneInfo, bands: tuple[int, ...], spec: ModelSpec, mar
     found = [f"{name}: {line}" for line in find_contradictions(scene, bands)]
     if scene.grid.crs is None:
         found.append(f"{name} has no CRS: resolution is not checked, areas are not given, products have no CRS either")
-    if not is_exact(spec, margin):
+    if not _covers(spec, margin):
         reach = "has no bound" if spec.dependency is None else f"is {spec.dependency} px"
         found.append(
             f"margin {margin} px does not cover the dependency of model {spec.name}, which {reach}: "

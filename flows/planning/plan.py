@@ -29,7 +29,7 @@ from segflow.io.scene.access import Access
 from segflow.io.scene.ground import gsd
 from segflow.io.scene.identity import input_identity
 from segflow.io.scene.scenes import SceneInfo
-from segflow.segmentation.predict.devices import choose_device
+from segflow.segmentation.predict.opening import device_of
 from segflow.segmentation.spec import ModelSpec
 from segflow.tiling import TileGrid
 
@@ -142,7 +142,7 @@ def plan_run(path: ScenePath, settings: RunSettings, *, remember: bool = True) -
     products = place_products(settings, settings.name or scene.name, wanted_products(settings, model.spec))
     check_products(products)
     tiles = tile_scene(scene.grid.shape, model.spec, settings)
-    device = settings.device if settings.scheduler else choose_device(settings.device).type
+    device = settings.device if settings.scheduler else device_of(model.spec, settings.device).type
     look = look_at(reading, model.spec, settings, run_access(settings))
     digest = input_identity(
         scene,
@@ -179,14 +179,44 @@ def tile_scene(shape: tuple[int, int], spec: ModelSpec, settings: RunSettings) -
         If the core that was asked for is not a multiple of the model's stride.
     """
     margin = spec.margin if settings.margin is None else settings.margin
-    if settings.tile is None and uses_gpu(settings):
+    if settings.tile is None and not spec.is_graph and uses_gpu(settings):
         core = gpu_core(shape, margin, spec.stride, settings)
     else:
         core = settings.tile or _default_core(shape, spec, margin, max(1, settings.workers))
+    if settings.tile is None and spec.input_size is not None:
+        core = max(core, _least_core(spec.input_size, margin))
     if core % spec.stride:
         msg = f"tile {core} px is not a multiple of the stride {spec.stride} px of model {spec.name}"
         raise SettingsError(msg)
-    return TileGrid(height=shape[0], width=shape[1], core=core, margin=margin, stride=spec.stride)
+    tiles = TileGrid(height=shape[0], width=shape[1], core=core, margin=margin, stride=spec.stride)
+    if spec.input_size is not None:
+        _check_input(tiles, spec, spec.input_size, settings)
+    return tiles
+
+
+def _check_input(tiles: TileGrid, spec: ModelSpec, size: int, settings: RunSettings) -> None:
+    """Check that reads fill the input of a model that takes one size only, and reach no farther than it can look."""
+    if tiles.margin > spec.margin:
+        msg = (
+            f"margin {tiles.margin} px does not fit model {spec.name}: its input of {size} px was packaged with a "
+            f"margin of {spec.margin} px, and a larger one shows it no more: leave --margin out"
+        )
+        raise SettingsError(msg)
+    reach = -(-tiles.margin // spec.stride) * spec.stride
+    if settings.tile is not None and any(
+        read < min(size, axis.extended) for read, axis in zip(tiles.read_shape, (tiles.rows, tiles.cols), strict=True)
+    ):
+        least = _least_core(size, reach)
+        msg = (
+            f"tile {tiles.core} px with margin {tiles.margin} px reads {tiles.core + 2 * reach} px, but model "
+            f"{spec.name} takes an input of {size} px: choose --tile {least} or more"
+        )
+        raise SettingsError(msg)
+
+
+def _least_core(size: int, margin: int) -> int:
+    """Give the smallest core whose read fills an input of a fixed size [px]."""
+    return max(TILE_STEP, -(-(size - 2 * margin) // TILE_STEP) * TILE_STEP)
 
 
 def run_key(  # the inputs that decide a pixel, each by name

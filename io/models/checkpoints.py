@@ -65,6 +65,17 @@ def read_checkpoint(path: str | os.PathLike[str]) -> bytes | Arrays:
     raise ModelError(msg)
 
 
+def read_graph(path: str | os.PathLike[str]) -> bytes:
+    """Give the bytes of an ONNX file, which are not looked into.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read or is too large.
+    """
+    return _read(path)
+
+
 def check_archive(content: bytes, where: str) -> bytes:
     """Check an archive of torch.save and give it packed anew, with nothing in it but what was checked.
 

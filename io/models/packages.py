@@ -6,6 +6,7 @@ import os
 import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +16,11 @@ from safetensors.numpy import load, save
 from segflow.errors import ModelError, OutputError
 from segflow.io.storage.files import replace_file
 
-Arrays = dict[str, npt.NDArray[np.floating]]
+Arrays = dict[str, npt.NDArray[Any]]
 
 _KEY = "segflow"  # of the spec in the header's metadata
 _MAX_HEADER = 16 * 2**20  # bytes; a header with thousands of weights has some 100 kB
+_KEPT = (np.dtype(np.float16), np.dtype(np.uint8))  # types that are written as they are
 _PICKLES = (b"\x80", b"PK\x03\x04")  # a bare pickle, and the zip that torch.save writes
 
 
@@ -55,12 +57,10 @@ def read_model_file(path: str | os.PathLike[str]) -> tuple[str, Arrays]:
     return spec, arrays
 
 
-def write_model_file(
-    path: str | os.PathLike[str], spec_json: str, arrays: Mapping[str, npt.NDArray[np.floating]]
-) -> None:
+def write_model_file(path: str | os.PathLike[str], spec_json: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Write a model file; equal inputs give equal bytes, and `path` is whole or untouched.
 
-    Arrays are written as float32; those that are float16 stay so.
+    Arrays are written as float32; those that are float16 stay so, and so do bytes (uint8).
 
     Raises
     ------
@@ -68,7 +68,7 @@ def write_model_file(
         If the file cannot be written.
     """
     ordered = {
-        name: np.ascontiguousarray(array, np.float16 if array.dtype == np.float16 else np.float32)
+        name: np.ascontiguousarray(array, array.dtype if array.dtype in _KEPT else np.float32)
         for name, array in sorted(arrays.items())
     }
     try:

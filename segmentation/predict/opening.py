@@ -4,17 +4,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
+import torch
 
 from segflow.segmentation.predict.cuda_engine import CudaEngine
 from segflow.segmentation.predict.devices import choose_device
 from segflow.segmentation.predict.engines import Engine
+from segflow.segmentation.predict.onnx_engine import OnnxEngine
+from segflow.segmentation.predict.onnx_graphs import onnx_device
 from segflow.segmentation.predict.torch_engine import TorchEngine
 from segflow.segmentation.predict.weights import restore_network
 from segflow.segmentation.spec import ModelSpec
 
-Weights = Mapping[str, npt.NDArray[np.floating[Any]]]
+Weights = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +43,32 @@ def _open_cuda(spec: ModelSpec, weights: Weights, **options: Any) -> Engine:  # 
     return CudaEngine(restore_network(spec, weights), spec, **options)
 
 
+def _open_onnx(spec: ModelSpec, weights: Weights, **options: Any) -> Engine:  # noqa: ANN401  # of `open_engine`
+    return OnnxEngine(spec, weights, **options)
+
+
 def _open_torch(spec: ModelSpec, weights: Weights, **options: Any) -> Engine:  # noqa: ANN401  # of `open_engine`
     return TorchEngine(restore_network(spec, weights), spec, **options)
 
 
 ENGINES = (  # the first that serves a model on a device is used
+    EngineKind(name="onnx", serves=lambda spec, _device: spec.is_graph, build=_open_onnx),
     EngineKind(name="cuda", serves=lambda _spec, device: device == "cuda", build=_open_cuda),
     EngineKind(name="torch", serves=lambda _spec, _device: True, build=_open_torch),
 )
+
+
+def device_of(spec: ModelSpec, wanted: str) -> torch.device:
+    """Give the device that a model's engine runs on for ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+
+    Raises
+    ------
+    SettingsError
+        If the device is not there, or the model's runtime does not know it.
+    ModelError
+        If the extra that the model's engine needs is missing.
+    """
+    return onnx_device(wanted) if spec.is_graph else choose_device(wanted)
 
 
 def open_engine(

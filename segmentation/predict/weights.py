@@ -41,6 +41,9 @@ def restore_network(spec: ModelSpec, arrays: Arrays) -> nn.Module:
         If the network cannot be built, or the arrays are not its weights;
         the message names the first difference.
     """
+    if spec.is_graph:
+        msg = f"model {spec.name} is an ONNX graph, which is run as it is: choose a model with a network of segflow"
+        raise ModelError(msg)
     network = build_network(spec.architecture, spec.arguments, in_channels=len(spec.bands), classes=len(spec.classes))
     return load_weights(network, arrays, source=f"model {spec.name}", architecture=spec.architecture)
 

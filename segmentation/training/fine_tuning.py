@@ -24,6 +24,9 @@ def check_start(start: ModelSpec, *, architecture: str, arguments: Mapping[str, 
     ModelError
         If it has another network or other bands; the message names what to set.
     """
+    if start.is_graph:
+        msg = f"--from {start.name} is an ONNX graph, which cannot be trained: choose a model with a network of segflow"
+        raise ModelError(msg)
     if start.architecture != architecture:
         msg = f"--from {start.name} is a {start.architecture}, but `network` is {architecture}: set it to the former"
         raise ModelError(msg)

@@ -50,10 +50,15 @@ def list_architectures(
 @app.command("import")
 def import_weights(
     checkpoint: Annotated[
-        Path, typer.Argument(help=".pt, .pth, .ckpt of torch.save, or .safetensors.", show_default=False)
+        Path, typer.Argument(help=".pt, .pth, .ckpt of torch.save, .safetensors, or .onnx.", show_default=False)
     ],
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Model file to write.", metavar="NAME.safetensors")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Model file to write. [default: the checkpoint's name]", metavar="NAME.safetensors"
+        ),
+    ] = None,
     spec: Annotated[
         Path | None,
         typer.Option(help="YAML that describes the model: architecture, bands, classes, …", metavar="SPEC.yaml"),
@@ -68,11 +73,13 @@ def import_weights(
 ) -> None:
     """Package weights of another tool as a model file.
 
+    An ONNX graph is kept as it is, and described by its metadata (the keys of QGIS's plugin Deepness) or by --spec.
     The checkpoint is checked before it is read and never run; stride, margin and guarantee are measured.
     """
     from segflow.flows.models.importing import import_model
     from segflow.flows.models.lookup import show_text
 
+    out = out or Path(f"{checkpoint.stem}.safetensors")
     made = import_model(checkpoint, out, spec=spec, like=like, name=name, overwrite=overwrite)
     typer.echo(json.dumps(json.loads(made.spec.to_json()), indent=2) if as_json else show_text(made))
 
