@@ -11,7 +11,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from segflow.errors import SceneError
 from segflow.io.scene.band_words import plain_words, read_meaning, says_nothing, understand_bands
 from segflow.io.scene.info import Band, SceneInfo
-from segflow.io.scene.sensors import named_meaning, product_sensor, tagged_sensor
+from segflow.io.scene.sensors import named_meaning, named_nodata, product_sensor, tagged_sensor
 from segflow.tiling import Grid
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
@@ -71,13 +71,19 @@ def _band(dataset: Any, number: int, common: tuple[str, ...]) -> Band:  # noqa: 
     return Band(
         number=number,
         name=name,
-        nodata=dataset.nodatavals[number - 1],
+        nodata=nodata_of(dataset, number),
         described=described,
         common=common,
         colour=colour_name,
         scale=scale,
         offset=offset,
     )
+
+
+def nodata_of(dataset: Any, number: int) -> float | None:  # noqa: ANN401
+    """Give the nodata value of a band: the file's own, or what its name tells."""
+    own: float | None = dataset.nodatavals[number - 1]
+    return own if own is not None or dataset.dtypes[0] != "uint8" else named_nodata(dataset.name)
 
 
 def band_name(description: str, colour: str, number: int) -> tuple[str | None, bool]:
