@@ -7,7 +7,8 @@ import numpy as np
 
 from segflow.configs.run import RunSettings
 from segflow.errors import SceneMismatchError
-from segflow.io.inputs.sampling import SceneSample, alpha_levels, sample_scene
+from segflow.flows.planning.reading import SceneReading
+from segflow.io.inputs.sampling import SceneSample, Where, alpha_levels, sample_scene
 from segflow.io.scene.access import Access
 from segflow.io.scene.info import SceneInfo
 from segflow.segmentation.spec import BandSpec, ModelSpec
@@ -80,8 +81,8 @@ class Look:
     warnings: tuple[str, ...]
 
 
-def look_at(scene: SceneInfo, bands: tuple[int, ...], spec: ModelSpec, settings: RunSettings, access: Access) -> Look:
-    """Look at some pixels of a scene.
+def look_at(reading: SceneReading, spec: ModelSpec, settings: RunSettings, access: Access) -> Look:
+    """Look at some pixels of a scene, or of the area that is mapped.
 
     Raises
     ------
@@ -90,7 +91,9 @@ def look_at(scene: SceneInfo, bands: tuple[int, ...], spec: ModelSpec, settings:
     SceneMismatchError
         If it is less like the training scenes than `max_shift` allows.
     """
-    sample = sample_scene(scene, bands, access)
+    scene, bands, area = reading.scene, reading.bands, reading.area
+    where = None if area is None else Where(around=area.around, inside=area.inside)
+    sample = sample_scene(scene, bands, access, where)
     likeness = measure_likeness(sample, spec.bands)
     name = scene.path.rsplit("/", 1)[-1]
     found = [*_collar(name, sample), *_alpha(name, scene, bands, access)]

@@ -143,7 +143,7 @@ def plan_run(path: ScenePath, settings: RunSettings, *, remember: bool = True) -
     check_products(products)
     tiles = tile_scene(scene.grid.shape, model.spec, settings)
     device = settings.device if settings.scheduler else choose_device(settings.device).type
-    look = look_at(scene, reading.bands, model.spec, settings, run_access(settings))
+    look = look_at(reading, model.spec, settings, run_access(settings))
     digest = input_identity(
         scene,
         run_access(settings),

@@ -32,6 +32,7 @@ def write_scene_report(plan: RunPlan, rasters: RastersDone, contents: MapContent
         classes=plan.products.path(CLASSES),
         scene=None if rasters.damaged else plan.scene.plain,
         access=plan.access,
+        area=plan.area,
     )
 
 

@@ -1,6 +1,6 @@
 """The plan of `segflow vectorize`: classes, layers, rules and output file, checked before the work begins."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +53,12 @@ def plan_vectors(
     raster: ClassRaster, out: Path, kind: Format, settings: VectorizeSettings, pool: Workers
 ) -> VectorPlan:
     """Find out which classes a raster holds, and plan the layer of each."""
-    files = MapFiles(classes=raster.path, confidence=_confidence(raster, settings), grid=raster.grid)
+    files = MapFiles(
+        classes=raster.path,
+        confidence=_confidence(raster, settings),
+        grid=raster.grid,
+        foreign=not raster.plain,
+    )
     tasks = (ValuesTask(source=MapBlocks(files=files), window=window) for window in files.windows())
     values = sorted({int(v) for part in pool.run(list_values, tasks) for v in part} - {raster.nodata})
     named = {**raster.names, **(settings.names or {})}
@@ -63,9 +68,7 @@ def plan_vectors(
         msg = f"{raster.path} holds no class, every pixel is nodata: there is nothing to vectorise"
         raise SceneMismatchError(msg)
     if not raster.plain:
-        files = MapFiles(
-            classes=files.classes, confidence=files.confidence, grid=files.grid, codes=tuple(sorted(codes.items()))
-        )
+        files = replace(files, codes=tuple(sorted(codes.items())))
     names = {code: named.get(value, f"class_{value}") for value, code in codes.items()}
     chosen, shapes = _chosen(codes, names, settings), _geometries(names, settings)
     layers = _layers(raster, codes, names, shapes, chosen)

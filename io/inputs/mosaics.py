@@ -7,12 +7,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 
-import rasterio.crs
 from affine import Affine
 
 from segflow.errors import SceneMismatchError
 from segflow.io.scene.access import Access
 from segflow.io.scene.conversion import meaning_text
+from segflow.io.scene.crs import same_crs
 from segflow.io.scene.ground import crs_name
 from segflow.io.scene.info import Part, SceneInfo
 from segflow.io.scene.scenes import describe_scene
@@ -110,9 +110,7 @@ def check_crs_agree(first: SceneInfo, other: SceneInfo) -> None:
         If they have not.
     """
     one, two = first.grid.crs, other.grid.crs
-    if one == two:
-        return
-    if one is None or two is None or rasterio.crs.CRS.from_wkt(one) != rasterio.crs.CRS.from_wkt(two):
+    if not same_crs(one, two):
         raise disagreement(first, other, "coordinate reference systems", crs_name(one), crs_name(two))
 
 

@@ -1,6 +1,6 @@
 """A cheap look at a scene's pixels before it is mapped: all of a small one, some small windows of a large one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,25 +41,49 @@ class SceneSample:
     collar_values: tuple[float, ...]
 
 
-def sample_scene(scene: SceneInfo, bands: tuple[int, ...], access: Access) -> SceneSample:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """The part of a scene that is looked at, on the grid that it is read on.
+
+    Attributes
+    ----------
+    around
+        A window around it.
+    inside
+        Tells which pixels of a window belong to it: (height, width) bool array.
+    """
+
+    around: Window
+    inside: Callable[[Window], npt.NDArray[np.bool_]]
+
+
+def sample_scene(scene: SceneInfo, bands: tuple[int, ...], access: Access, where: Where | None = None) -> SceneSample:
     """Look at a scene at its own resolution; windows that cannot be read are left out, whoever maps them will tell.
+
+    Of a part of a scene only its own windows are read, on the grid that it is read on, and no collar is looked for.
 
     Raises
     ------
     SceneError
         If the scene cannot be opened.
     """
-    stored = replace(scene, grid=scene.native or scene.grid, native=None, dtype=scene.stored_dtype, conversion=None)
+    stored = replace(scene, dtype=scene.stored_dtype, conversion=None)
+    if where is None:
+        stored = replace(stored, grid=scene.native or scene.grid, native=None)
     parts: list[npt.NDArray[Any]] = []
     seen = 0
     collars: dict[tuple[float, ...], int] = {}
     with open_scene(stored, bands, access) as opened:
-        corners = _corner_values(opened.read_window, stored.grid)
-        for window in _windows(stored.grid):
+        corners = [] if where else _corner_values(opened.read_window, stored.grid)
+        for window in _windows(where.around if where else stored.grid.window):
+            inside = None if where is None else where.inside(window)
+            if inside is not None and not inside.any():
+                continue
             try:
                 pixels, valid = opened.read_window(window)
             except SceneError:
                 continue
+            valid = valid if inside is None else valid & inside
             seen += window.size
             parts.append(pixels[:, valid])
             for values in corners:
@@ -88,7 +112,7 @@ def alpha_levels(scene: SceneInfo, access: Access) -> tuple[int, float]:
     levels: set[float] = set()
     between = seen = 0
     with open_scene(plain, (scene.alpha,), access) as opened:
-        for window in _windows(plain.grid):
+        for window in _windows(plain.grid.window):
             try:
                 (alpha,), _ = opened.read_window(window)
             except SceneError:
@@ -99,14 +123,14 @@ def alpha_levels(scene: SceneInfo, access: Access) -> tuple[int, float]:
     return len(levels), between / seen if seen else 0.0
 
 
-def _windows(grid: Grid) -> Iterator[Window]:
-    """Give the windows that are looked at: the whole scene, or one in the middle of each of 36 equal parts."""
-    if grid.window.size <= WHOLE:
-        yield grid.window
+def _windows(whole: Window) -> Iterator[Window]:
+    """Give the windows that are looked at: the whole, or one in the middle of each of 36 equal parts."""
+    if whole.size <= WHOLE:
+        yield whole
         return
     rows, cols = (
-        [Span(middle - SIDE // 2, middle + SIDE // 2).clip(Span(0, length)) for middle in _middles(length)]
-        for length in grid.shape
+        [Span(middle - SIDE // 2, middle + SIDE // 2).shift(span.start).clip(span) for middle in _middles(len(span))]
+        for span in (whole.rows, whole.cols)
     )
     for row in rows:
         for col in cols:

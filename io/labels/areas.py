@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil, floor
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from rasterio.features import rasterize
 
 from segflow.errors import SceneMismatchError
 from segflow.io.labels.polygons import read_outlines
-from segflow.tiling import Grid, Window
+from segflow.tiling import Grid, Span, Window
 
 MOST_CORNERS = 2_000_000  # of all polygons; they travel to the workers with every task
 
@@ -56,6 +57,13 @@ class Area:
         )
         inside: npt.NDArray[np.bool_] = burnt != 0
         return inside
+
+    @property
+    def around(self) -> Window:
+        """The smallest window of the scene around the area."""
+        left, top, right, bottom = shapely.total_bounds(_tree(self.shapes).geometries)
+        rows, cols = Span(floor(top), ceil(bottom)), Span(floor(left), ceil(right))
+        return Window(rows, cols).clip(Window.of_shape(*self.shape))
 
     def touches(self, window: Window) -> bool:
         """Tell whether a pixel of a window is mapped."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import geopandas
 import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window as RasterioWindow
@@ -14,6 +13,7 @@ from rasterio.windows import Window as RasterioWindow
 from segflow.errors import SceneError
 from segflow.io.labels.polygons import IGNORE, LabelPolygons, Labels, read_label_polygons
 from segflow.io.scene.access import LOCAL, Access
+from segflow.io.scene.crs import same_crs
 from segflow.io.scene.gdal import scene_errors
 from segflow.io.scene.geotiffs import open_dataset
 from segflow.io.scene.info import SceneInfo
@@ -258,7 +258,7 @@ def same_grid(one: Grid, other: Grid) -> bool:
 
 
 def _same_crs(one: Grid, other: Grid) -> bool:
-    return None in {one.crs, other.crs} or bool(geopandas.GeoSeries(crs=one.crs).crs == other.crs)
+    return None in {one.crs, other.crs} or same_crs(one.crs, other.crs)
 
 
 def _offset(one: Grid, other: Grid) -> float:

@@ -65,15 +65,15 @@ class StoredPixels:
 class WarpedPixels:
     """A class raster brought onto another grid: every pixel takes the value of the nearest one."""
 
-    def __init__(self, dataset: Any, path: str) -> None:  # noqa: ANN401  # rasterio has no types
-        self._dataset, self._path = dataset, path
+    def __init__(self, dataset: Any, path: str, bands: tuple[int, int]) -> None:  # noqa: ANN401  # rasterio has no types
+        self._dataset, self._path, self._bands = dataset, path, bands
 
     def read(self, window: Window) -> Values:
         """Give the values in a window; see `ValueReader`."""
         rows, cols = window.rows, window.cols
         box = RasterioWindow(cols.start, rows.start, len(cols), len(rows))
         with gdal_env(), scene_errors(self._path, "reading", _DAMAGED):
-            pixels, alpha = self._dataset.read([1, self._dataset.count], window=box)
+            pixels, alpha = self._dataset.read(list(self._bands), window=box)
         return np.where(alpha != 0, pixels.astype(np.int64), UNKNOWN)
 
 
@@ -130,8 +130,8 @@ def open_reference(
         ignore_missing_georeference()
         with gdal_env():
             dataset = stack.enter_context(rasterio.open(info.path, driver=driver_of(info.path), sharing=False))
-            warped = stack.enter_context(_warp(dataset, grid))
-        yield WarpedPixels(warped, info.path)
+            warped = stack.enter_context(_warp(dataset, grid, has_alpha=info.alpha is not None))
+        yield WarpedPixels(warped, info.path, (info.bands[0].number, info.alpha or warped.count))
 
 
 def reference_doubts(
@@ -160,7 +160,7 @@ def describe_grid(grid: Grid) -> str:
     return f"{place}, {'no CRS' if grid.crs is None else crs_name(grid.crs)}"
 
 
-def _warp(dataset: Any, grid: Grid) -> WarpedVRT:  # noqa: ANN401
+def _warp(dataset: Any, grid: Grid, *, has_alpha: bool) -> WarpedVRT:  # noqa: ANN401
     return WarpedVRT(
         dataset,
         crs=CRS.from_wkt(grid.crs),
@@ -168,5 +168,5 @@ def _warp(dataset: Any, grid: Grid) -> WarpedVRT:  # noqa: ANN401
         width=grid.width,
         height=grid.height,
         resampling=Resampling.nearest,
-        add_alpha=True,
+        add_alpha=not has_alpha,
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from segflow.io.labels.areas import Area
 from segflow.io.pages.charts import Bar, histogram
 from segflow.io.pages.quicklook import class_picture, jpeg_uri, png_uri, scene_picture, step_of
 from segflow.io.pages.templates import page_template
@@ -136,6 +137,7 @@ def write_report(
     classes: Path,
     scene: SceneInfo | None,
     access: Access = LOCAL,
+    area: Area | None = None,
 ) -> None:
     """Write a report.
 
@@ -151,6 +153,8 @@ def write_report(
         The scene, to be shown below the classes; None to show the classes alone.
     access
         How the scene may be opened.
+    area
+        The part of the scene that is shown; None: all of it.
 
     Raises
     ------
@@ -160,7 +164,7 @@ def write_report(
         If the scene cannot be read.
     """
     legend = [LegendEntry(value=value, name=entry.name, rgb=entry.rgb) for value, entry in enumerate(content.classes)]
-    picture = None if scene is None else scene_picture(scene, access)
+    picture = None if scene is None else scene_picture(scene, access, area=area)
     step = step_of(content.grid)
     width, height = -(-content.grid.width // step), -(-content.grid.height // step)
     page = page_template(_TEMPLATE).render(

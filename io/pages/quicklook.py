@@ -14,6 +14,7 @@ import numpy.typing as npt
 import rasterio
 from rasterio.io import MemoryFile
 
+from segflow.io.labels.areas import Area
 from segflow.io.raster.maps import open_map
 from segflow.io.raster.sidecars import LegendEntry
 from segflow.io.scene.access import LOCAL, Access
@@ -30,6 +31,7 @@ SIDE = 1000  # px; the longer side of a picture
 MAX_PIXELS = 4 * 10**8  # of a scene without overviews: 20,000² RGB takes a few seconds
 STRETCH = (2.0, 98.0)  # percentiles of the valid pixels that become black and white
 _WINDOW = (512, 16384)  # px; (height, width) of the windows that a scene without overviews is read in
+_SMALL = (256, 256)  # px; of those of which only some are read
 _RGB = ("red", "green", "blue")
 
 
@@ -69,8 +71,10 @@ def class_picture(raster: Path, legend: Sequence[LegendEntry], side: int = SIDE)
     return picture
 
 
-def scene_picture(info: SceneInfo, access: Access = LOCAL, side: int = SIDE) -> Picture | None:
-    """Give the scene as it looks: (height, width, 3) uint8 RGB array, white without data.
+def scene_picture(
+    info: SceneInfo, access: Access = LOCAL, side: int = SIDE, area: Area | None = None
+) -> Picture | None:
+    """Give the scene as it looks: (height, width, 3) uint8 RGB array, white without data and away from an area.
 
     Returns
     -------
@@ -81,12 +85,12 @@ def scene_picture(info: SceneInfo, access: Access = LOCAL, side: int = SIDE) -> 
     SceneError
         If the scene cannot be read.
     """
-    one_file = not info.stacks and info.native is None
+    one_file = not info.stacks and info.native is None and area is None
     found = _from_overviews(info, access, side) if one_file else None
     if found is None:
         if access.remote or info.grid.window.size > MAX_PIXELS:
             return None
-        found = _every_nth(info, access, side)
+        found = _every_nth(info, access, side, area)
     return stretch(*found)
 
 
@@ -123,14 +127,18 @@ def _from_overviews(
     return pixels.astype(np.float32), np.ones(shape, np.bool_) if valid is None else valid
 
 
-def _every_nth(info: SceneInfo, access: Access, side: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+def _every_nth(
+    info: SceneInfo, access: Access, side: int, area: Area | None = None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
     """Read a scene once, and keep every n-th pixel of every n-th row."""
     step = step_of(info.grid, side)
     shape = tuple(-(-length // step) for length in info.grid.shape)
     bands = picture_bands(info)
     pixels, valid = np.zeros((len(bands), *shape), np.float32), np.zeros(shape, np.bool_)
     with open_scene(info, bands, access) as scene:
-        for window in _windows(info.grid):
+        for window in _windows(info.grid, _WINDOW if area is None else _SMALL):
+            if area is not None and not area.touches(window):
+                continue
             rows, cols = _kept(window.rows, step), _kept(window.cols, step)
             if not len(rows) or not len(cols):
                 continue
@@ -144,9 +152,9 @@ def _every_nth(info: SceneInfo, access: Access, side: int) -> tuple[npt.NDArray[
     return pixels, valid
 
 
-def _windows(grid: Grid) -> Iterator[Window]:
+def _windows(grid: Grid, shape: tuple[int, int]) -> Iterator[Window]:
     """Give windows of bounded size that are low and wide: cheap for blocks that are tiles and for whole rows."""
-    height, width = _WINDOW
+    height, width = shape
     for row in range(0, grid.height, height):
         for col in range(0, grid.width, width):
             yield Window(Span(row, row + height), Span(col, col + width)).clip(grid.window)

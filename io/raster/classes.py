@@ -51,6 +51,8 @@ class ClassRaster:
         Names of values, from a raster attribute table or category names.
     colours
         Colours of values, from the same table or the colour table.
+    masked
+        Whether a mask of its own or an alpha band says which pixels are valid, too.
     """
 
     path: Path
@@ -59,11 +61,12 @@ class ClassRaster:
     nodata: int | None
     names: Mapping[int, str]
     colours: Mapping[int, Rgb]
+    masked: bool = False
 
     @property
     def plain(self) -> bool:
         """Whether its values are classes as segflow writes them: 255 is nodata, the others are classes."""
-        return self.dtype == "uint8" and self.nodata == NODATA
+        return self.dtype == "uint8" and self.nodata == NODATA and not self.masked
 
     def colour(self, value: int) -> Rgb:
         """Give the colour of a value."""
@@ -115,6 +118,7 @@ def read_classes(path: str | os.PathLike[str], access: Access = LOCAL) -> ClassR
         nodata=None if nodata is None or nodata != int(nodata) else int(nodata),
         names=names,
         colours={**read_colours(info), **colours},
+        masked=info.has_mask or info.alpha is not None,
     )
 
 

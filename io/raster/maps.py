@@ -12,6 +12,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from segflow.errors import DamagedError
 from segflow.io.scene.gdal import gdal_env
+from segflow.io.scene.geotiffs import GeoTiffPixels
 from segflow.tiling import NODATA, Grid, TileGrid, Window
 
 BLOCK = 1024  # px; side of the blocks that maps are read in, a multiple of the COG block
@@ -60,12 +61,16 @@ class MapFiles:
     codes
         ``(value, code)`` of the values in the class raster, in order; all others are nodata.
         Empty where the values are the classes, and 255 nodata.
+    foreign
+        Whether the class raster's nodata value, mask and alpha band say which pixels are valid, as in a scene;
+        else 255 alone does, as in rasters that segflow wrote.
     """
 
     classes: Path
     confidence: Path | None
     grid: Grid
     codes: tuple[tuple[int, int], ...] = ()
+    foreign: bool = False
 
     def windows(self, block: int = BLOCK) -> Iterator[Window]:
         """Give the blocks to read the map in, in row-major order."""
@@ -80,23 +85,35 @@ class MapPair:
         self._files = files
         self._stack = ExitStack()
         self._classes = self._stack.enter_context(open_map(files.classes))
+        self._validity = GeoTiffPixels.of(self._classes.dataset, str(files.classes)) if files.foreign else None
         self._confidence = self._stack.enter_context(open_map(files.confidence)) if files.confidence else None
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
         """Give classes and confidences of a window, (height, width) uint8 arrays; 255 for nodata, 0 for unknown."""
-        labels = self.read_values(window)
+        labels, valid = self._read_classes(window)
         if self._files.codes:
             values = np.array([value for value, _ in self._files.codes])
             codes = np.array([code for _, code in self._files.codes], np.uint8)
             at = np.minimum(np.searchsorted(values, labels), len(values) - 1)
             labels = np.where(values[at] == labels, codes[at], np.uint8(NODATA))
+        if valid is not None:
+            labels = np.where(valid, labels, np.uint8(NODATA))
         if self._confidence is None:
             return labels, np.zeros(window.shape, np.uint8)
         return labels, self._confidence.read(window)
 
     def read_values(self, window: Window) -> np.ndarray:
-        """Give the pixels of the class raster as they are: (height, width) array."""
-        return self._classes.read(window)
+        """Give the values of the valid pixels of the class raster in a window: (n,) array."""
+        labels, valid = self._read_classes(window)
+        return labels.ravel() if valid is None else labels[valid]
+
+    def _read_classes(self, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
+        """Give the pixels of the class raster, and where they are valid; None where their values say it."""
+        if self._validity is None:
+            return self._classes.read(window), None
+        with gdal_env():
+            pixels, valid = self._validity.read(window)
+        return pixels[0], valid
 
 
 @dataclass(frozen=True, slots=True)

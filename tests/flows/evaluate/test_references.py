@@ -7,8 +7,10 @@ from pathlib import Path
 import geopandas
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from pyproj import CRS, Transformer
+from rasterio.enums import ColorInterp
 from shapely import Polygon, box, get_coordinates
 from typer.testing import CliRunner
 
@@ -135,3 +137,23 @@ def test_a_guessed_datum_stops_an_evaluation_until_it_is_allowed(mapped: Path) -
     words = ["evaluate", str(mapped), str(mapped.with_name("p.gpkg")), "--class-field", "class", "--json"]
     assert CliRunner().invoke(app, words).exit_code == 1
     assert "may be off by" in CliRunner().invoke(app, [*words, "--allow-datum-shift"]).output
+
+
+@pytest.mark.parametrize("kind", ["alpha", "mask"])
+@pytest.mark.parametrize("shift", [0, 3])
+def test_a_reference_with_alpha_or_mask_counts_where_it_is_valid(mapped: Path, kind: str, shift: float) -> None:
+    """Also where it is resampled onto the map's grid."""
+    shown = np.zeros(TRUTH.shape, np.uint8)
+    shown[:20] = 255
+    bands = np.stack([TRUTH, shown]) if kind == "alpha" else TRUTH[None]
+    with rasterio.open(mapped) as dataset:
+        crs, transform = dataset.crs, dataset.transform @ Affine.translation(shift / 10, 0)
+    path = write_scene(
+        mapped.with_name("r.tif"), bands, crs=crs, transform=transform, mask=shown > 0 if kind == "mask" else None
+    )
+    if kind == "alpha":
+        with rasterio.open(path, "r+") as dataset:
+            dataset.colorinterp = [ColorInterp.gray, ColorInterp.alpha]
+    done = evaluate(mapped, path, EvaluateSettings(resample="nearest"))
+
+    assert sum(map(sum, done.result["counts"])) == pytest.approx(20 * TRUTH.shape[1], abs=20)

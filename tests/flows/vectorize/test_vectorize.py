@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pyogrio
 import pytest
+import rasterio
 import rasterio.features
 import shapely
 from affine import Affine
+from rasterio.enums import ColorInterp
 
 from segflow.configs.vectors import VectorizeSettings
 from segflow.errors import ClusterError, OutputExistsError, SegflowError, SettingsError
@@ -24,6 +26,7 @@ from segflow.flows.vectorize.vectorize import vectorize
 from segflow.io.raster.sidecars import LegendEntry, aux_path, write_class_attributes
 from segflow.segmentation.vectors.polygons import long_objects
 from tests.class_rasters import NODATA, Raster, picture, write_raster
+from tests.scenes import write_scene
 
 SMALL = picture("""
     1111111
@@ -139,6 +142,24 @@ def test_confidence_is_found_beside_the_raster(tmp_path: Path) -> None:
     write_raster(tmp_path / "a_confidence.tif", np.full_like(SMALL, 80), nodata=NODATA)
 
     assert read(run(path).path)["class_2"][1]["confidence_mean"].tolist() == [0.8]
+
+
+@pytest.mark.parametrize("kind", ["mask", "alpha", "nodata"])
+def test_what_a_raster_calls_invalid_becomes_no_object(tmp_path: Path, kind: str) -> None:
+    """As in `segflow run`: by its nodata value, by a mask of its own, by an alpha band."""
+    labels = np.ones((60, 80), np.uint8)
+    labels[:, 40:], labels[:, :30] = 2, 0
+    options: dict[str, Any] = {"nodata": 0} if kind == "nodata" else {}
+    bands = labels[None] if kind != "alpha" else np.stack([labels, np.where(labels, 255, 0).astype(np.uint8)])
+    path = write_scene(tmp_path / "a.tif", bands, mask=labels > 0 if kind == "mask" else None, **options)
+    if kind == "alpha":
+        with rasterio.open(path, "r+") as dataset:
+            dataset.colorinterp = [ColorInterp.gray, ColorInterp.alpha]
+    done = run(path)
+    layers = read(done.path)
+
+    assert done.counts == {"class_1": 1, "class_2": 1}
+    assert sum(fields["n_px"].sum() for _, fields in layers.values()) == (labels > 0).sum()
 
 
 def test_values_of_any_whole_number(tmp_path: Path) -> None:
