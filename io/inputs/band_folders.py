@@ -35,6 +35,10 @@ def describe_folder(folder: Path, choice: BandChoice, access: Access) -> SceneIn
     """
     path = folder.absolute()
     files = find_band_files(path)
+    products = [each.name for each in path.iterdir() if each.suffix.upper() == ".SAFE"]
+    if not files and products:
+        msg = f"{folder} holds {len(products)} .SAFE products: give them one by one, {folder}/*.SAFE"
+        raise SceneError(msg)
     if not files:
         msg = (
             f"{folder} is a folder without files of bands: needs GeoTIFFs called after their band, such as "

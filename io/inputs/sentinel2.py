@@ -79,7 +79,7 @@ def describe_safe(path: Path, choice: BandChoice, access: Access) -> SceneInfo:
     scl = next((place for (name, _), place in sorted(images.items(), key=str) if name == "SCL"), None)
     return replace(
         found,
-        title=re.sub(rf"{re.escape(ENDING)}$", "", files.name, flags=re.IGNORECASE),
+        title=re.sub(rf"{re.escape(ENDING)}$", "", files.name.rpartition("/")[2], flags=re.IGNORECASE),
         acquired=product.acquired or found.acquired,
         quality=() if scl is None else (("scl", files.place(scl)),),
     )
