@@ -51,7 +51,11 @@ def read_as_asked(given: ScenePath, settings: RunSettings, spec: ModelSpec) -> S
         If scene, masks or area cannot be opened or do not fit each other or the model.
     """
     access = run_access(settings)
-    choice = BandChoice(wanted=tuple(band.name for band in spec.bands), chosen=settings.bands, display=spec.display)
+    choice = BandChoice(
+        wanted=tuple(band.name for band in spec.bands),
+        chosen=settings.bands,
+        display=spec.display and settings.rescale is None,  # which stretches the numbers of the bands themselves
+    )
     scene = describe_input(given, choice, access, gsd=spec.gsd if settings.resample else None)
     bands = select_bands(scene, choice.wanted, choice.chosen)
     _check_nodata(settings, scene)

@@ -9,10 +9,10 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from segflow.errors import SceneError
+from segflow.errors import SceneError, SceneMismatchError
 from segflow.io.inputs.band_files import BandChoice, BandFile, describe_band_files
 from segflow.io.inputs.band_names import name_band_files
-from segflow.io.inputs.landsat import Groups, acquired_at, band_meaning, read_mtl, spacecraft
+from segflow.io.inputs.landsat import Groups, acquired_at, band_meaning, is_level1, read_mtl, spacecraft
 from segflow.io.scene.access import Access
 from segflow.io.scene.info import SceneInfo
 
@@ -30,18 +30,29 @@ def describe_folder(folder: Path, choice: BandChoice, access: Access) -> SceneIn
     SceneError
         If the folder cannot be listed, or no file in it is called after a band.
     SceneMismatchError
-        If a wanted band is not there or is there twice, or files of wanted bands do not fit each other.
+        If a wanted band is not there or is there twice, or files of wanted bands do not fit each other; or if the
+        bands are top-of-atmosphere reflectance and the model's pixels display values.
     """
     path = folder.absolute()
     files = find_band_files(path)
+    products = [each.name for each in path.iterdir() if each.suffix.upper() == ".SAFE"]
+    if not files and products:
+        msg = f"{folder} holds {len(products)} .SAFE products: give them one by one, {folder}/*.SAFE"
+        raise SceneError(msg)
     if not files:
         msg = (
             f"{folder} is a folder without files of bands: needs GeoTIFFs called after their band, such as "
             "…_B4.TIF or …_red.tif; give GeoTIFFs by name, or as parts of one scene with --mosaic"
         )
         raise SceneError(msg)
-    scene = describe_band_files(str(path), files, choice, replace(access, remote=False))
     groups = read_mtl(path)
+    if choice.display and is_level1(groups):
+        msg = (
+            f"{folder} is a Level-1 product, and top-of-atmosphere reflectance is not what the model's display values "
+            "mean: give Level-2 (…_L2SP_…), or say how to stretch its numbers with --rescale LOW:HIGH"
+        )
+        raise SceneMismatchError(msg)
+    scene = describe_band_files(str(path), files, choice, replace(access, remote=False))
     return replace(
         scene,
         title=path.name,

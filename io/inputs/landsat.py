@@ -6,12 +6,14 @@ Landsat Collection 2 data dictionary; Landsat 8–9 Collection 2 Level 2 Science
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from segflow.errors import SceneError
 from segflow.io.inputs.product_files import MAX_BYTES
+from segflow.io.inputs.times import utc_text
 from segflow.io.inputs.xml_text import parse_xml
 
 Groups = Mapping[str, Mapping[str, str]]
@@ -51,14 +53,17 @@ def read_mtl(folder: Path) -> Groups:
 def band_meaning(groups: Groups, stem: str) -> Meaning | None:
     """Give scale and offset of the band in a file: of reflectance, or of temperature [K]; None where nothing tells.
 
-    Without metadata those of Collection 2, Level 2, where the file's name tells that it is such a band.
+    Where the metadata do not tell, those of Collection 2, Level 2, if the file's name says that it is such a band.
+
+    Raises
+    ------
+    SceneError
+        If the metadata hold something else than numbers there.
     """
     match = _BAND.search(stem)
     if match is None:
         return None
     kind, number = (match[1] or "").upper().rstrip("_"), match[2].lstrip("0")
-    if kind and "L2S" in stem.upper() and not groups:
-        return _LEVEL2[kind]
     keys = {
         "SR": ("LEVEL2_SURFACE_REFLECTANCE_PARAMETERS", f"REFLECTANCE_{{}}_BAND_{number}"),
         "ST": ("LEVEL2_SURFACE_TEMPERATURE_PARAMETERS", f"TEMPERATURE_{{}}_BAND_ST_B{number}"),
@@ -67,15 +72,27 @@ def band_meaning(groups: Groups, stem: str) -> Meaning | None:
     group, key = keys[kind]
     told = groups.get(group) or groups.get(f"LEVEL1_{group}") or {}
     scale, offset = told.get(key.format("MULT")), told.get(key.format("ADD"))
-    return None if scale is None or offset is None else (float(scale), float(offset))
+    if scale is None or offset is None:
+        return _LEVEL2[kind] if kind and "_L2S" in stem.upper() else None
+    try:
+        meaning = float(scale), float(offset)
+    except ValueError:
+        meaning = (math.nan, math.nan)
+    if not (math.isfinite(meaning[0]) and meaning[0] > 0 and math.isfinite(meaning[1])):
+        msg = f"{stem}: the product's MTL file gives scale {scale} and offset {offset}, which are none: copy it again"
+        raise SceneError(msg)
+    return meaning
 
 
 def acquired_at(groups: Groups) -> str | None:
     """Give when the scene was taken, ISO 8601 in UTC."""
     date, time = (_find(groups, key) for key in ("DATE_ACQUIRED", "SCENE_CENTER_TIME"))
-    if date is None:
-        return None
-    return f"{date}T{time[:8]}Z" if time else f"{date}T00:00:00Z"
+    return None if date is None else utc_text(f"{date}T{(time or '00:00:00')[:8]}Z")
+
+
+def is_level1(groups: Groups) -> bool:
+    """Tell whether a product's metadata say that its bands are top-of-atmosphere reflectance."""
+    return (_find(groups, "PROCESSING_LEVEL") or _find(groups, "DATA_TYPE") or "").upper().startswith("L1")
 
 
 def spacecraft(groups: Groups) -> str:

@@ -1,5 +1,6 @@
 """The files of a product: those in a folder, or in a zip archive that holds the folder."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -19,7 +20,7 @@ class ProductFiles:
     path
         Its folder, or its archive.
     name
-        Name of its folder.
+        Name of its folder; in an archive the folder around it may come before it.
     names
         Where its files lie in that folder, sorted.
     """
@@ -49,7 +50,7 @@ class ProductFiles:
 
     @classmethod
     def in_archive(cls, path: Path, ending: str) -> Self:
-        """List the folder with this ending in an archive.
+        """List the folder with this ending in an archive, or in the one folder that an archive holds.
 
         Raises
         ------
@@ -58,10 +59,11 @@ class ProductFiles:
         """
         with open_archive(path) as archive:
             members = [member.filename for member in archive.infolist() if not member.is_dir()]
-        folders = sorted({name.split("/")[0] for name in members if name.split("/")[0].upper().endswith(ending)})
+        pattern = re.compile(rf"^(?:[^/]+/)??([^/]+{re.escape(ending)})/", re.IGNORECASE)
+        folders = sorted({found[0].rstrip("/") for name in members if (found := pattern.match(name))})
         if len(folders) != 1:
-            found = ", ".join(folders) or "none"
-            msg = f"{path} needs one folder *{ending} (it has: {found}): give the product's own archive or folder"
+            there = ", ".join(folders) or "none"
+            msg = f"{path} needs one folder *{ending} (it has: {there}): give the product's own archive or folder"
             raise SceneError(msg)
         start = f"{folders[0]}/"
         names = tuple(sorted(name.removeprefix(start) for name in members if name.startswith(start)))

@@ -8,6 +8,7 @@ References
 Sentinel-2 Products Specification Document, issue 15, "Product metadata", "True Colour Image".
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from xml.etree.ElementTree import Element
 from segflow.errors import SceneError, SceneMismatchError
 from segflow.io.inputs.band_files import BandChoice, BandFile, describe_band_files
 from segflow.io.inputs.product_files import ProductFiles
+from segflow.io.inputs.times import utc_text
 from segflow.io.inputs.xml_text import find_elements, find_text, parse_xml
 from segflow.io.names.sensors import MSI, TCI_MEANING
 from segflow.io.scene.access import Access
@@ -27,6 +29,9 @@ _METADATA = re.compile(r"^MTD_MSI(L1C|L2A)\.xml$")
 _IMAGE = re.compile(r"IMG_DATA/(?:R\d\dm/)?[^/]*_(B\d\d|B8A|TCI|SCL)(?:_(\d\d)m)?\.jp2$", re.IGNORECASE)
 _BAND_IDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
 _OWN = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "TCI": 10, "B01": 60, "B09": 60, "B10": 60}  # others: 20 m
+_QUANTIFICATION = {  # the second: sen2cor before baseline 02.07
+    "L2A": ("BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE"), "L1C": ("QUANTIFICATION_VALUE",),
+}  # fmt: skip
 _RGB = ("red", "green", "blue")
 
 
@@ -74,7 +79,7 @@ def describe_safe(path: Path, choice: BandChoice, access: Access) -> SceneInfo:
     scl = next((place for (name, _), place in sorted(images.items(), key=str) if name == "SCL"), None)
     return replace(
         found,
-        title=re.sub(rf"{re.escape(ENDING)}$", "", files.name, flags=re.IGNORECASE),
+        title=re.sub(rf"{re.escape(ENDING)}$", "", files.name.rpartition("/")[2], flags=re.IGNORECASE),
         acquired=product.acquired or found.acquired,
         quality=() if scl is None else (("scl", files.place(scl)),),
     )
@@ -93,35 +98,46 @@ def _read_product(files: ProductFiles) -> _Product:
         msg = f"{files.place(name)} cannot be read ({error}): copy or download the product again"
         raise SceneError(msg) from error
     time = find_text(root, "PRODUCT_START_TIME")
-    return _Product(files=files, level=level, acquired=None if time is None else f"{time[:19]}Z", meanings=meanings)
+    return _Product(files=files, level=level, acquired=utc_text(time), meanings=meanings)
 
 
 def _meanings(root: Element, level: str) -> dict[str, tuple[float, float]]:
     """Give scale and offset of every band: reflectance = (number + offset) / quantification value."""
-    two = level == "L2A"
-    text = find_text(root, "BOA_QUANTIFICATION_VALUE" if two else "QUANTIFICATION_VALUE")
-    if text is None or not float(text) > 0:
+    texts = (find_text(root, name) for name in _QUANTIFICATION[level])
+    value = float(next((text for text in texts if text is not None), "nan"))
+    if not 0 < value < math.inf:
         msg = "it has no quantification value"
         raise ValueError(msg)
-    scale = 1 / float(text)
+    scale = 1 / value
     offsets = {
         int(element.attrib["band_id"]): float(element.text or "0")
-        for element in find_elements(root, "BOA_ADD_OFFSET" if two else "RADIO_ADD_OFFSET")
-        if element.attrib.get("band_id", "").isdigit()
+        for element in find_elements(root, "BOA_ADD_OFFSET" if level == "L2A" else "RADIO_ADD_OFFSET")
+        if element.attrib.get("band_id", "").isdecimal()
     }
+    if not all(map(math.isfinite, offsets.values())):
+        msg = "it has an offset that is no number"
+        raise ValueError(msg)
     return {band: (scale, offsets.get(number, 0.0) * scale) for number, band in enumerate(_BAND_IDS)}
 
 
 def _images(files: ProductFiles) -> dict[tuple[str, int], str]:
     """Give the images by name and resolution [m]."""
-    found = {}
+    found: dict[tuple[str, int], str] = {}
+    granules: set[str] = set()
     for name in files.names:
         match = _IMAGE.search(name)
-        if match:
+        if match and not name.rpartition("/")[2].startswith("."):  # such as ._T20LQR_…, which some systems add
+            granules.add(name.partition("/IMG_DATA/")[0])
             image = match[1].upper()
             found[image, int(match[2] or _OWN.get(image, 20))] = name
     if not found:
         msg = f"{files.path} lacks its images (GRANULE/…/IMG_DATA/….jp2): the product is incomplete, copy it again"
+        raise SceneError(msg)
+    if len(granules) > 1:
+        msg = (
+            f"{files.path} has {len(granules)} granules ({', '.join(sorted(granules)[:3])}, …), as products before "
+            "December 2016 had: give the bands of one of them as a folder, or mosaic them first (gdalbuildvrt)"
+        )
         raise SceneError(msg)
     return found
 
@@ -140,7 +156,7 @@ def _choose(product: _Product, images: Mapping[tuple[str, int], str], choice: Ba
     if choice.display and product.level == "L1C":
         msg = (
             f"{files.path} lacks its true-colour image (…_TCI.jp2), and top-of-atmosphere reflectance is not what the "
-            "model's display values mean: copy the whole product, or give Level-2A"
+            "model's display values mean: copy the whole product, give Level-2A, or stretch with --rescale LOW:HIGH"
         )
         raise SceneMismatchError(msg)
     by_resolution = {

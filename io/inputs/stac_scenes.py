@@ -8,7 +8,6 @@ STAC specification 1.1.0, "Bands"; Electro-Optical extension 1.1.0, "Common Band
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from urllib.request import urlopen
 from segflow.errors import SceneError
 from segflow.io.inputs.band_files import BandChoice, BandFile, describe_band_files
 from segflow.io.inputs.band_names import asset_band_names, sensors_by_assets
+from segflow.io.inputs.times import utc_text
 from segflow.io.names.sensors import Sensor, tagged_sensor
 from segflow.io.scene.access import Access
 from segflow.io.scene.info import SceneInfo
@@ -220,19 +220,7 @@ def _acquired(item: Mapping[str, Any]) -> str | None:
     properties = item.get("properties")
     if not isinstance(properties, dict):
         return None
-    time, start, end = (_utc(properties.get(name)) for name in ("datetime", "start_datetime", "end_datetime"))
+    time, start, end = (utc_text(properties.get(name)) for name in ("datetime", "start_datetime", "end_datetime"))
     if time is not None or start is None or end is None or start == end:
         return time or start or end
     return f"{start}/{end}"
-
-
-def _utc(text: object) -> str | None:
-    """Give a time in UTC to the second; None where there is none, or what is there is no time."""
-    try:
-        time = datetime.fromisoformat(str(text).strip().upper().replace(":60", ":59")) if text else None
-        if time is None:
-            return None
-        aware = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    return aware.strftime("%Y-%m-%dT%H:%M:%SZ")

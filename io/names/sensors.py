@@ -98,6 +98,7 @@ SENSORS = (OLI, TM, MSS_OLD, MSS, MSI, HLS_S30, HLS_L30, MODIS, ASTER)
 _WHITE, _STEPS = 0.2, 254  # surface reflectance that Level-2A's true-colour image shows as 255, and steps to it from 1
 TCI_MEANING = (_WHITE / _STEPS, -_WHITE / _STEPS)  # scale and offset of that image; Level-1C's ends at 0.3558
 _TCI = re.compile(r"_tci_[126]0m\.(?:jp2|tiff?)$")  # Level-1C's has no resolution in its name
+_PRODUCT_TCI = re.compile(r"(?:^|[/\\_])t\d\d[a-z]{3}_\d{8}t\d{6}_tci(?:_[126]0m)?\.(?:jp2|tiff?)$")
 
 _PRODUCTS = tuple(  # as products and their files are named, in lower case, whatever stands before them
     (re.compile(r"(?<![a-z0-9])" + pattern), sensor)
@@ -195,6 +196,11 @@ def shared_names(sensors: Sequence[Sensor], number: str) -> Names:
     if not told or any(names[:1] != told[0][:1] for names in told):
         return ()
     return tuple(name for name in told[0] if all(name in names for names in told))
+
+
+def named_nodata(path: str) -> float | None:
+    """Give the nodata value that a file's name alone tells: 0 in a true-colour image called as products call it."""
+    return 0.0 if _PRODUCT_TCI.search(path.lower()) else None
 
 
 def named_meaning(path: str) -> tuple[float, float] | None:

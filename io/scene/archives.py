@@ -3,6 +3,7 @@
 Only readers of products make such names. Nothing is unpacked to a disk.
 """
 
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,10 +28,10 @@ def split_archived(path: str) -> tuple[Path, str] | None:
     if not path.startswith(PREFIX):
         return None
     whole = path.removeprefix(PREFIX)
-    end = whole.lower().find(f"{_SUFFIX}/")
-    if not whole.startswith("/") or whole.startswith("/vsi") or end < 0:
+    ends = [found.end() - 1 for found in re.finditer(rf"{re.escape(_SUFFIX)}/", whole, re.IGNORECASE)]
+    if not whole.startswith("/") or whole.startswith("/vsi") or not ends:
         return None
-    place = end + len(_SUFFIX)
+    place = next((end for end in ends if Path(whole[:end]).is_file()), ends[0])  # folders may be called .zip, too
     return Path(whole[:place]), whole[place + 1 :]
 
 

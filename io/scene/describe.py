@@ -11,7 +11,7 @@ from rasterio.enums import MaskFlags
 
 from segflow.errors import SceneError
 from segflow.io.names.meanings import BandName, name_bands
-from segflow.io.names.sensors import known_sensor, named_meaning
+from segflow.io.names.sensors import known_sensor, named_meaning, named_nodata
 from segflow.io.names.words import Meaning, read_meaning
 from segflow.io.scene.info import Band, SceneInfo
 from segflow.tiling import Grid
@@ -94,7 +94,7 @@ def _band(dataset: Any, number: int, name: BandName) -> Band:  # noqa: ANN401
     return Band(
         number=number,
         name=name.name,
-        nodata=dataset.nodatavals[number - 1],
+        nodata=nodata_of(dataset, number),
         described=name.described,
         common=name.common,
         text=name.text,
@@ -102,6 +102,12 @@ def _band(dataset: Any, number: int, name: BandName) -> Band:  # noqa: ANN401
         scale=scale,
         offset=offset,
     )
+
+
+def nodata_of(dataset: Any, number: int) -> float | None:  # noqa: ANN401
+    """Give the nodata value of a band: the file's own, or what its name tells."""
+    own: float | None = dataset.nodatavals[number - 1]
+    return own if own is not None or dataset.dtypes[0] != "uint8" else named_nodata(dataset.name)
 
 
 def _dtype(dataset: Any, path: str) -> str:  # noqa: ANN401

@@ -43,8 +43,9 @@ def gdal_env(access: Access = LOCAL) -> rasterio.Env:
     options: dict[str, Any] = {
         "GDAL_CACHEMAX": 64,  # MB for all datasets of the process; GDAL's own choice is 5 % of the memory
         "GDAL_DISABLE_READDIR_ON_OPEN": "FALSE" if access.sidecars else "EMPTY_DIR",
-        "GDAL_GEOREF_SOURCES": "PAM,INTERNAL,WORLDFILE" if access.sidecars else "INTERNAL",
-        "GDAL_PAM_ENABLED": "YES" if access.sidecars else "NO",
+        "GDAL_GEOREF_SOURCES": "PAM,INTERNAL,WORLDFILE" if access.sidecars else "INTERNAL,PAM",
+        "GDAL_PAM_ENABLED": "YES" if access.sidecars else "NO",  # among the sources all the same: without it the
+        # JPEG 2000 driver leaves the transform of a file that has none unset, and it is what the memory held
         "GDAL_ERROR_ON_LIBJPEG_WARNING": "TRUE",  # a cut JPEG block is an error, not grey pixels
         "GTIFF_IGNORE_READ_ERRORS": "NO",
         **{name: os.environ.get(name, value) for name, value in _PATIENCE.items()},

@@ -13,7 +13,7 @@ from rasterio.enums import Interleaving
 
 from segflow.errors import SceneMismatchError
 from segflow.io.scene.access import Access
-from segflow.io.scene.describe import describe_dataset
+from segflow.io.scene.describe import describe_dataset, nodata_of
 from segflow.io.scene.gdal import gdal_env, gdal_name, ignore_missing_georeference, scene_errors
 from segflow.io.scene.headers import check_header, driver_of
 from segflow.io.scene.info import SceneInfo
@@ -118,7 +118,7 @@ class GeoTiffPixels:
         self.info = info
         self._band_numbers = band_numbers
         self._dataset = dataset
-        self._nodata = tuple(dataset.nodatavals[number - 1] for number in band_numbers)
+        self._nodata = tuple(nodata_of(dataset, number) for number in band_numbers)
         self._more_nodata = None if nodata is None else (nodata,) * len(band_numbers)
         self._alpha = info.alpha if info.alpha not in band_numbers else None
 

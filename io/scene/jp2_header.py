@@ -17,7 +17,10 @@ END = b"\xff\xd9"  # of a codestream
 _SIZ = struct.Struct(">HHIIIIIIIIH")  # length, capabilities, size, offset, tile's size and offset, components
 _MOST_BOXES = 256  # before the codestream; genuine files have about five
 _MOST_TILES = 65_535  # as the standard has it
-_BLOCK = 1024  # px; side of the blocks that GDAL decodes, or of the tiles where these are smaller
+_BLOCK = 1024  # px; longest side of the blocks that GDAL decodes of an image of one tile; of others, whole tiles
+_SAMPLE = 4  # B; OpenJPEG decodes every sample to 32 bits
+_TILE_COST, _COMPONENT_COST = 18_000, 4_000  # B; what OpenJPEG holds of every tile, and of every band of it: measured
+_MOST_TABLES = 2**30  # B of these; 100,000² px of four bands in tiles of 1,024 px take a third of it
 _WHOLE = 1  # a box's length for: 8 bytes with the length follow
 
 
@@ -52,11 +55,18 @@ def check_jp2_header(file: BinaryIO, path: str, limits: Limits) -> None:
     across, down = (-(-(size - first) // tile) for size, first, tile in (
         (right, tile_left, tile_width), (bottom, tile_top, tile_height)
     ))  # fmt: skip
-    if across * down > _MOST_TILES:
-        _refuse(path, f"claims {across * down:,} tiles, more than JPEG 2000 allows")
-    item = max(1, (max((depth & 0x7F) + 1 for depth in depths) + 7) // 8)
-    block = min(tile_width, _BLOCK) * min(tile_height, _BLOCK) * bands * item
-    limits.check(path, bands=bands, pixels=width * height, block_bytes=block)
+    tiles = across * down
+    if tiles > _MOST_TILES:
+        _refuse(path, f"claims {tiles:,} tiles, more than JPEG 2000 allows")
+    block = _BLOCK if tiles == 1 else max(tile_width, tile_height)
+    pixels = min(tile_width, width, block) * min(tile_height, height, block)
+    limits.check(path, bands=bands, pixels=width * height, block_bytes=pixels * bands * _SAMPLE)
+    if tiles * (_TILE_COST + bands * _COMPONENT_COST) > _MOST_TABLES:
+        msg = (
+            f"{path} has {tiles:,} tiles of {bands} band(s), whose tables take more than {_MOST_TABLES:,} bytes of "
+            "memory: rewrite it in larger tiles or as a GeoTIFF (gdal_translate -of COG)"
+        )
+        raise SceneError(msg)
 
 
 def find_jp2_gap(file: BinaryIO) -> str:
