@@ -14,7 +14,7 @@ from segflow.flows.vectorize.rules import polygon_rules
 from segflow.flows.vectorize.worker_files import MapBlocks
 from segflow.flows.vectorize.worker_tasks import ValuesTask, list_values
 from segflow.io.raster.classes import ClassRaster, check_confidence, code_values
-from segflow.io.raster.maps import MapFiles
+from segflow.io.raster.maps import ForeignClasses, MapFiles
 from segflow.io.vector.formats import SUFFIXES, Format
 from segflow.io.vector.geopackage import VectorLayer
 from segflow.segmentation.vectors.execution import Workers
@@ -57,7 +57,7 @@ def plan_vectors(
         classes=raster.path,
         confidence=_confidence(raster, settings),
         grid=raster.grid,
-        foreign=not raster.plain,
+        foreign=None if raster.plain else ForeignClasses(info=raster.info, access=raster_access(settings)),
     )
     tasks = (ValuesTask(source=MapBlocks(files=files), window=window) for window in files.windows())
     values = sorted({int(v) for part in pool.run(list_values, tasks) for v in part} - {raster.nodata})
