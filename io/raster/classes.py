@@ -126,7 +126,7 @@ def read_classes(path: str | os.PathLike[str], access: Access = LOCAL) -> ClassR
 
 
 def read_colours(info: SceneInfo) -> dict[int, Rgb]:
-    """Give the colours of the values in the file's own colour table, of a VRT in its first file's; empty without one."""
+    """Give the colours of the values in the file's own colour table, or that of a VRT's first file; may be empty."""
     first = info.stacks[0][0] if info.stacks else None
     path, number = (first.path, first.numbers[0]) if first else (info.path, info.bands[0].number)
     ignore_missing_georeference()
