@@ -62,8 +62,8 @@ class ProductFiles:
         pattern = re.compile(rf"^(?:[^/]+/)??([^/]+{re.escape(ending)})/", re.IGNORECASE)
         folders = sorted({found[0].rstrip("/") for name in members if (found := pattern.match(name))})
         if len(folders) != 1:
-            found = ", ".join(folders) or "none"
-            msg = f"{path} needs one folder *{ending} (it has: {found}): give the product's own archive or folder"
+            there = ", ".join(folders) or "none"
+            msg = f"{path} needs one folder *{ending} (it has: {there}): give the product's own archive or folder"
             raise SceneError(msg)
         start = f"{folders[0]}/"
         names = tuple(sorted(name.removeprefix(start) for name in members if name.startswith(start)))
