@@ -30,6 +30,7 @@ FLOORS = {
 ROOMS = {
     "io": (
         "io.storage",
+        "io.names",
         "io.scene",
         "io.work",
         "io.vector",

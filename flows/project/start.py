@@ -1,7 +1,6 @@
 """The first steps of a project: a folder with a settings file, and the scenes in it."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +13,7 @@ from segflow.configs.project import parse_classes, project_text, set_lines
 from segflow.errors import SceneError, SceneMismatchError, SettingsError
 from segflow.flows.models.lookup import find_model
 from segflow.flows.project.step import ProjectStep, project_command
+from segflow.io.names.words import place_of
 from segflow.io.scene.info import SceneInfo
 from segflow.io.scene.scenes import describe_scene, gsd, select_bands
 from segflow.io.work.projects import IMAGES, PROJECT_FILE, place_file, read_project, write_project
@@ -118,7 +118,10 @@ def _learn_settings(scenes: Sequence[SceneInfo], settings: Mapping[str, Any]) ->
     """Give the settings that the scenes say and nobody has said before; and chips no larger than they are."""
     found: dict[str, Any] = {}
     if "bands" not in settings:
-        found["bands"] = _band_names(scenes[0])
+        names = _band_names(scenes[0])
+        found["bands"] = names
+        if "bands_chosen" not in settings and not _go_by(scenes[0], names):  # such as two bands of one name
+            found["bands_chosen"] = [band.number for band in scenes[0].bands]
     if "gsd" not in settings:
         ground = [distance for scene in scenes if (distance := gsd(scene.grid)) is not None]
         if not ground:
@@ -135,12 +138,27 @@ def _learn_settings(scenes: Sequence[SceneInfo], settings: Mapping[str, Any]) ->
 
 
 def _band_names(scene: SceneInfo) -> list[str]:
-    """Give the names of a scene's bands: what they mean, else as they are; b1, b2, … where these do not part them."""
-    names = [band.common[0] if band.common else band.name for band in scene.bands]
-    told = all(name is not None and re.fullmatch(r"[a-z][\w.-]*", name) for name in names)
-    if told and len(set(names)) == len(names):
-        return [str(name) for name in names]
+    """Give the names of a scene's bands: what they mean, else as they are; b1, b2, …, their places, if these fail.
+
+    A name that only counts a stack stays a place in it, whatever it is spelt like.
+    """
+    names = [(band.common or ("",))[0] or _counted(band.name) for band in scene.bands]
+    if all(names) and len(set(names)) == len(names):
+        return names
     return [f"b{band.number}" for band in scene.bands]
+
+
+def _go_by(scene: SceneInfo, names: Sequence[str]) -> bool:
+    """Tell whether the bands of a scene are found by these names, each as it lies."""
+    try:
+        return select_bands(scene, tuple(names)) == tuple(band.number for band in scene.bands)
+    except SceneMismatchError:
+        return False
+
+
+def _counted(name: str | None) -> str:
+    place = None if name is None else place_of(name)
+    return (name or "") if place is None else f"b{place}"
 
 
 def _check_agreement(scenes: Sequence[SceneInfo], settings: Mapping[str, Any]) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from segflow.errors import SceneMismatchError
 from segflow.io.inputs.mosaics import check_dtypes_agree, disagreement, place_on
+from segflow.io.names.meanings import common_words
 from segflow.io.scene.access import Access
-from segflow.io.scene.band_words import read_meaning
 from segflow.io.scene.bands import BandList, select_bands
 from segflow.io.scene.conversion import meaning_text
 from segflow.io.scene.info import Band, Part, SceneInfo
@@ -79,7 +79,7 @@ def describe_band_files(path: str, files: Sequence[BandFile], choice: BandChoice
             nodata=None,
             described=True,
             aliases=file.names[1:],
-            common=tuple(dict.fromkeys(word for name in file.names for word in read_meaning(name).names)),
+            common=common_words(file.names),
         )
         for number, file in enumerate(files, start=1)
     )

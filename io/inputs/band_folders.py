@@ -11,7 +11,7 @@ from pathlib import Path
 
 from segflow.errors import SceneError, SceneMismatchError
 from segflow.io.inputs.band_files import BandChoice, BandFile, describe_band_files
-from segflow.io.inputs.band_names import file_band_names
+from segflow.io.inputs.band_names import name_band_files
 from segflow.io.inputs.landsat import Groups, acquired_at, band_meaning, is_level1, read_mtl, spacecraft
 from segflow.io.scene.access import Access
 from segflow.io.scene.info import SceneInfo
@@ -75,9 +75,10 @@ def find_band_files(folder: Path) -> list[BandFile]:
         msg = f"{folder} cannot be listed ({error.strerror or error}): check the path and the permissions"
         raise SceneError(msg) from error
     groups = read_mtl(folder)
-    product = f"{folder.name} {spacecraft(groups)}"
-    named = [(path, file_band_names(product, path.stem)) for path in sorted(paths)]
-    return sorted((_band_file(path, names, groups) for path, names in named if names), key=_natural)
+    found = sorted(paths)
+    names = name_band_files([str(path) for path in found], spacecraft(groups))
+    files = (_band_file(path, each, groups) for path, each in zip(found, names, strict=True) if each)
+    return sorted(files, key=_natural)
 
 
 def _band_file(path: Path, names: tuple[str, ...], groups: Groups) -> BandFile:

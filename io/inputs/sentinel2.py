@@ -20,9 +20,9 @@ from segflow.io.inputs.band_files import BandChoice, BandFile, describe_band_fil
 from segflow.io.inputs.product_files import ProductFiles
 from segflow.io.inputs.times import utc_text
 from segflow.io.inputs.xml_text import find_elements, find_text, parse_xml
+from segflow.io.names.sensors import MSI, TCI_MEANING
 from segflow.io.scene.access import Access
 from segflow.io.scene.info import SceneInfo
-from segflow.io.scene.sensors import MSI, TCI_MEANING
 
 ENDING = ".SAFE"
 _METADATA = re.compile(r"^MTD_MSI(L1C|L2A)\.xml$")

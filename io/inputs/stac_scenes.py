@@ -16,11 +16,11 @@ from urllib.request import urlopen
 
 from segflow.errors import SceneError
 from segflow.io.inputs.band_files import BandChoice, BandFile, describe_band_files
-from segflow.io.inputs.band_names import asset_band_names
+from segflow.io.inputs.band_names import asset_band_names, sensors_by_assets
 from segflow.io.inputs.times import utc_text
+from segflow.io.names.sensors import Sensor, named_sensor, tagged_sensor
 from segflow.io.scene.access import Access
 from segflow.io.scene.info import SceneInfo
-from segflow.io.scene.sensors import Sensor, product_sensor, tagged_sensor
 from segflow.io.scene.sources import check_source, is_remote
 
 MAX_BYTES = 16 * 2**20  # of an item; genuine ones have some 100 kB
@@ -105,22 +105,30 @@ def _read_bytes(place: str) -> bytes:
 
 
 def _band_files(item: Mapping[str, Any], place: str) -> Iterator[BandFile]:
+    found = list(_data_bands(item))
     sensor = _sensor(item)
+    given = [_given_names(band, key) for _, _, band, key in found]
+    sensors = (sensor,) if sensor is not None else sensors_by_assets([name for names in given for name in names])
+    for (asset, number, own, _), texts in zip(found, given, strict=True):
+        names = asset_band_names(texts, sensors)
+        if names:
+            path = _resolve(str(asset.get("href", "")), place)
+            nodata, scale, offset = _declared(item, asset, own, number)
+            yield BandFile(path=path, number=number, names=names, nodata=nodata, scale=scale, offset=offset)
+
+
+def _data_bands(item: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], int, Mapping[str, Any], str | None]]:
+    """Give the bands of an item: asset, number in it, what is said of it, and the asset's key if it is alone."""
     data = {key: asset for key, asset in item["assets"].items() if isinstance(asset, dict) and _is_data(asset)}
     tiffs = {key: asset for key, asset in data.items() if not _is_jp2(asset)}
     for key, asset in (tiffs or data).items():  # items that have both hold the same bands twice
         bands = asset.get("bands") or asset.get("eo:bands") or []
         if not isinstance(bands, list):
             continue
-        path = _resolve(str(asset.get("href", "")), place)
         if not bands and _DATA & set(asset.get("roles") or ()):
             bands = [{}]
         for number, band in enumerate(bands, start=1):
-            own = band if isinstance(band, dict) else {}
-            names = _names(own, key if len(bands) == 1 else None, sensor)
-            if names:
-                nodata, scale, offset = _declared(item, asset, own, number)
-                yield BandFile(path=path, number=number, names=names, nodata=nodata, scale=scale, offset=offset)
+            yield asset, number, band if isinstance(band, dict) else {}, key if len(bands) == 1 else None
 
 
 def _is_data(asset: Mapping[str, Any]) -> bool:
@@ -140,10 +148,10 @@ def _is_jp2(asset: Mapping[str, Any]) -> bool:
     return "jp2" in media or href.endswith(".jp2")
 
 
-def _names(band: Mapping[str, Any], key: str | None, sensor: Sensor | None) -> tuple[str, ...]:
-    """Give what a band is called: its common name first, then its own, then its asset's."""
+def _given_names(band: Mapping[str, Any], key: str | None) -> list[str]:
+    """Give what an item calls a band: its common name first, then its own, then its asset's."""
     given = [band.get("eo:common_name"), band.get("common_name"), band.get("name"), key]
-    return asset_band_names([str(name) for name in given if name], sensor)
+    return [str(name) for name in given if name]
 
 
 def _declared(
@@ -191,8 +199,8 @@ def _quality(item: Mapping[str, Any], place: str) -> tuple[tuple[str, str], ...]
 def _sensor(item: Mapping[str, Any]) -> Sensor | None:
     """Give the sensor that an item's properties, collection or name tell."""
     properties = item.get("properties")
-    told = {key: str(value) for key, value in properties.items()} if isinstance(properties, dict) else {}
-    return tagged_sensor(told) or product_sensor(str(item.get("collection") or ""), str(item.get("id") or ""))
+    told = tagged_sensor(properties if isinstance(properties, dict) else {})
+    return told or named_sensor(str(item.get("collection") or ""), str(item.get("id") or ""))
 
 
 def _resolve(href: str, place: str) -> str:

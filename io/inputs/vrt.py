@@ -6,25 +6,26 @@ values say which pixels are valid; where the upper file is nodata, the lower one
 
 import os
 from dataclasses import replace
+from pathlib import PurePath
 from typing import NoReturn
 
 import rasterio.crs
 from rasterio.errors import CRSError
 
 from segflow.errors import SceneError, SceneMismatchError
+from segflow.io.inputs.band_names import name_band_files
 from segflow.io.inputs.mosaics import NUDGE
 from segflow.io.inputs.vrt_text import VrtBand, VrtSource, VrtText, read_vrt
+from segflow.io.names.meanings import BandName, common_words, name_bands
+from segflow.io.names.sensors import Names, Sensor, known_sensor
 from segflow.io.scene.access import Access
-from segflow.io.scene.band_words import understand_bands
 from segflow.io.scene.conversion import meaning_text
-from segflow.io.scene.describe import band_name
+from segflow.io.scene.describe import alpha_band
 from segflow.io.scene.info import Band, Part, SceneInfo
 from segflow.io.scene.scenes import describe_scene
-from segflow.io.scene.sensors import product_sensor
 from segflow.io.scene.sources import check_source
 from segflow.tiling import Grid, Span, Window
 
-_NAMELESS = {"undefined", "gray", "palette"}  # colour interpretations that name no band
 _Piece = tuple[str, Window, Window]  # file, pixels in it, place in the scene
 
 
@@ -56,8 +57,8 @@ class _Vrt:
         self._text = text
         self._files = files
         self._use_alpha = use_alpha
-        sensor = product_sensor(*path.split("/")[-3:])
-        self._common = understand_bands([band.description for band in text.bands], sensor)
+        self._colours = [band.colour for band in text.bands]
+        self._names = self._band_names()
         self._window = Window.of_shape(text.height, text.width)
 
     def describe(self) -> SceneInfo:
@@ -65,7 +66,7 @@ class _Vrt:
         dtypes = sorted({band.dtype for band in text.bands})
         if len(dtypes) > 1:
             self._mismatch(f"has bands of different types ({', '.join(dtypes)})", "all must have one")
-        alpha = self._alpha() if self._use_alpha else None
+        alpha = alpha_band(self._colours, self._names) if self._use_alpha else None
         return SceneInfo(
             path=self._path,
             grid=Grid(height=text.height, width=text.width, transform=text.transform, crs=self._crs()),
@@ -78,22 +79,56 @@ class _Vrt:
             stacks=self._stacks(),
         )
 
-    def _alpha(self) -> int | None:
-        """Give the number of the alpha band, by the rule for a file; its pixels come from the files themselves."""
-        tagged = [number for number, band in enumerate(self._text.bands, start=1) if band.colour == "alpha"]
-        return tagged[0] if len(tagged) == 1 and len(self._text.bands) > 1 else None
+    def _band_names(self) -> list[BandName]:
+        """Give what the bands are called: as the VRT says, else as its files do.
+
+        gdalbuildvrt carries no description over, and with -separate the names of the files are all that is told.
+        """
+        names = name_bands([band.description for band in self._text.bands], self._colours, self._sensor())
+        paths = [[source.path for source in band.sources] for band in self._text.bands]
+        single = all(info.band_count == 1 for info in self._files.values())
+        by_file = name_band_files([each[0] if single and each else "" for each in paths])
+        return [
+            name if name.text else self._file_name(number, name, first)
+            for number, (name, first) in enumerate(zip(names, by_file, strict=True), start=1)
+        ]
+
+    def _file_name(self, number: int, name: BandName, first: Names) -> BandName:
+        """Give what the files call a band that the VRT does not describe; `first` is what its first file is called."""
+        sources = self._text.bands[number - 1].sources
+        pairs = [(source.band, self._files[source.path].bands) for source in sources]
+        own = [band for wanted, bands in pairs for band in bands if band.number == wanted and band.text]
+        meant = {band.common for band in own if band.common}
+        if len(meant) > 1:
+            texts = " and ".join(sorted({band.text for band in own}))
+            self._mismatch(f"mixes bands called {texts} in band {number}", "a band must be the same in all files")
+        if own:
+            told = next((band for band in own if band.common), own[0])
+            return replace(name, name=told.name, described=True, common=told.common or (), text=told.text)
+        if first and all(names == first for names in name_band_files([source.path for source in sources])):
+            text = PurePath(sources[0].path).stem
+            return replace(name, name=first[0], described=True, common=common_words(first), text=text)
+        return name
+
+    def _sensor(self) -> Sensor | None:
+        """Give the sensor that the VRT's name tells, or else the names of all its files."""
+        told = known_sensor({}, self._path)
+        if told is not None:
+            return told
+        found = [known_sensor({}, path) for path in self._files]
+        return found[0] if all(sensor == found[0] for sensor in found) else None
 
     def _band(self, number: int, band: VrtBand) -> Band:
-        colour = "" if band.colour in _NAMELESS else band.colour
-        name, described = band_name(band.description, colour, number)
+        name = self._names[number - 1]
         scale, offset = self._meaning(number, band)
         return Band(
             number=number,
-            name=name,
+            name=name.name,
             nodata=band.nodata,
-            described=described,
-            common=self._common[number - 1],
-            colour=colour,
+            described=name.described,
+            common=name.common,
+            text=name.text,
+            colour=name.colour,
             scale=scale,
             offset=offset,
         )

@@ -44,7 +44,10 @@ def picture_bands(info: SceneInfo) -> tuple[int, ...]:
     """Choose the bands to show: red, green and blue by name, else the first three, else the first."""
     bands = [band for band in info.bands if info.reads(band.number)]
     numbers = {
-        name: band.number for band in reversed(bands) for name in (band.name, *band.common, *band.aliases) if name
+        name: band.number
+        for band in reversed(bands)
+        for name in (band.name, *(band.common or ()), *band.aliases)
+        if name
     }
     if all(name in numbers for name in _RGB):
         return tuple(numbers[name] for name in _RGB)

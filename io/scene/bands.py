@@ -1,17 +1,17 @@
 """Which bands of a scene go into a model, and in which order: by what they are called, never by a guess."""
 
-import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from segflow.errors import SceneMismatchError
-from segflow.io.scene.band_words import plain_words, read_meaning
+from segflow.io.names.meanings import common_words, understand_bands
+from segflow.io.names.sensors import Names
+from segflow.io.names.words import place_of, plain_words, read_meaning
 from segflow.io.scene.info import Band
 
-_SHOWN = 24  # bands in a message
-_POSITION = re.compile(r"^b[1-9]\d*$")  # names that projects give to bands without names: places in a stack
+_SHOWN = 64  # bands in a message
 
 
 class HasBands(Protocol):
@@ -63,11 +63,11 @@ def select_bands(
 
     1. What the user chose, by number or name, if the count is right. The alpha band may be chosen.
     2. Else the bands that certainly go by the wanted names, each once.
-    3. Else all bands in the order of the file, if there are as many as wanted and none has a name that says what it is;
-       never of bands in separate files.
+    3. Else all bands in the order of the file, if there are as many as wanted and those that have names lie where
+       these are wanted; never of bands in separate files.
 
-    A model whose bands are places in a stack (``b1``, ``b2``, …) takes the bands of a stack of as many, in their order,
-    and never a sensor's: the sixth band of a stack is not Landsat's B6.
+    A name that counts a stack (``b6``, ``band 6``) is a place in a stack of as many bands as the model has, and never
+    a sensor's: the sixth band of a stack is not Landsat's B6.
 
     Raises
     ------
@@ -76,38 +76,124 @@ def select_bands(
     """
     if chosen is not None:
         return _chosen(info, wanted_names, chosen)
-    ordered = not isinstance(info, BandList) and len(info.bands) == len(wanted_names)
-    by_name = [_named(info, name) if ordered or not _POSITION.match(name) else () for name in wanted_names]
+    known = _Names(info, count=len(wanted_names))
+    by_name = known.find_all(wanted_names)
     if all(len(numbers) == 1 for numbers in by_name) and len(set(by_name)) == len(by_name):
         return tuple(number for (number,) in by_name)
-    places = tuple(f"b{place}" for place in range(1, len(wanted_names) + 1))
-    counted = wanted_names == places and not any(band.common and band.described for band in info.bands)
-    if ordered and (counted or not any(band.described for band in info.bands)):
+    if known.in_order(wanted_names):
         return tuple(band.number for band in info.bands)
-    named = any(band.described for band in info.bands)
-    found = f"has bands of other or uncertain names: {_bands_text(info)}" if named else f"has {_bands_text(info)}"
-    raise _mismatch(info, wanted_names, found, by_name)
+    raise _mismatch(info, wanted_names, f"has {_bands_text(info)}", by_name)
 
 
 def describe_choice(info: HasBands, wanted: tuple[str, ...], numbers: tuple[int, ...]) -> str:
-    """Say which band of a scene each band of the model is: ``red ← 3 (B04)``."""
-    names = {band.number: band.name for band in info.bands}
+    """Say which band of a scene each band of the model is: ``red ← band 3 (B04)``."""
+    bands = {band.number: band for band in info.bands}
     parts = []
     for name, number in zip(wanted, numbers, strict=True):
-        called = names.get(number, "alpha" if number == info.alpha else None)
-        parts.append(f"{name} ← {number}" + (f" ({called})" if called and called != name else ""))
+        called = _label(bands[number]) if number in bands else "alpha" if number == info.alpha else ""
+        parts.append(f"{name} ← band {number}" + (f" ({called})" if called and called != name else ""))
     return ", ".join(parts)
 
 
 def find_contradictions(info: HasBands, numbers: tuple[int, ...]) -> tuple[str, ...]:
-    """Give a line where chosen bands are described as something else than what their colour interpretation says."""
+    """Give a line for each chosen band that is described as something else than its colour interpretation says."""
     lines = [
-        f"band {band.number} is described as {band.name} ({band.common[0]}), but its colour interpretation says "
-        f"{band.colour}: the description counts"
+        f"band {band.number} is described as {_label(band)}, but its colour interpretation says {band.colour}: "
+        "the description counts"
         for band in info.bands
-        if band.number in numbers and band.described and band.common and band.colour not in {"", *band.common}
+        if band.number in numbers and band.text and band.common and band.colour not in {"", *band.common}
     ]
     return tuple(lines)
+
+
+class _Names:
+    """What the bands of a scene go by, for somebody who wants `count` of them."""
+
+    def __init__(self, info: HasBands, *, count: int) -> None:
+        self._info = info
+        self._common = _common_names(info)
+        self._stack = not isinstance(info, BandList)
+        self._alike = self._stack and len(info.bands) == count  # a place in another stack says something of this one
+
+    def find_all(self, wanted: tuple[str, ...]) -> list[tuple[int, ...]]:
+        """Give for each name of a model's bands the numbers of the bands that certainly go by it."""
+        return [self.find(name, meant) for name, meant in zip(wanted, understand_bands(wanted, None), strict=True)]
+
+    def find(self, name: str, meant: Names = ()) -> tuple[int, ...]:
+        """Give the numbers of the bands of a name: as it is written, else as the word that it means.
+
+        Parameters
+        ----------
+        name, meant
+            The name, and what it is known to mean besides what it says itself.
+        """
+        place = place_of(name)
+        if place is not None and not meant:
+            return self._at_place(place) if self._alike else ()
+        words, flat = meant or read_meaning(name).names, _flat(name)
+        tiers: tuple[Callable[[Band], bool], ...] = (
+            lambda band: flat in {band.name, _flat(band.text)} and not self._means_other(band, words),
+            lambda band: words[:1] == self._common[band.number][:1] != (),
+            lambda band: flat in map(_flat, band.aliases) and not self._means_other(band, words),
+            lambda band: words[:1] != () and words[0] in self._common[band.number],
+        )
+        for fits in tiers:
+            found = tuple(band.number for band in self._info.bands if fits(band))
+            if found:
+                return found
+        return (self._info.alpha,) if self._info.alpha is not None and flat == "alpha" else ()
+
+    def find_chosen(self, name: str) -> tuple[int, ...]:
+        """Give the numbers of the bands of a name that a user gives: also any band's number as its sensor has it."""
+        flat, number = _flat(name), read_meaning(name.upper()).number
+        tiers: tuple[Callable[[Band], bool], ...] = (
+            lambda band: flat in _written(band),
+            lambda band: number != "" and number in {read_meaning(text.upper()).number for text in _written(band)},
+        )
+        for fits in tiers:
+            found = tuple(band.number for band in self._info.bands if fits(band))
+            if found:
+                return found
+        place = place_of(name)
+        if place is not None and self._stack:
+            return self._at_place(place) or tuple(
+                band.number for band in self._info.bands if band.number == place and not band.described
+            )
+        return self.find(name)
+
+    def in_order(self, wanted: tuple[str, ...]) -> bool:
+        """Tell whether the bands may be taken as they lie: as many as wanted, and no name says otherwise."""
+        if not self._alike:
+            return False
+        return not all(band.described for band in self._info.bands) and all(
+            not band.described or band.number in self.find(name)
+            for band, name in zip(self._info.bands, wanted, strict=True)
+        )
+
+    def _at_place(self, place: int) -> tuple[int, ...]:
+        """Give the numbers of the bands that are called after this place, and are certainly nothing else."""
+        return tuple(
+            band.number
+            for band in self._info.bands
+            if band.described and not self._common[band.number] and place_of(band.text or band.name or "") == place
+        )
+
+    def _means_other(self, band: Band, words: Names) -> bool:
+        """Tell whether a band of the same spelling certainly means something else: B5 of another sensor."""
+        common = self._common[band.number]
+        return bool(words and common) and not set(words) & set(common)
+
+
+def _common_names(info: HasBands) -> dict[int, Names]:
+    """Give the common names of bands by number; where nobody has looked yet, from names and aliases."""
+    open_bands = [band for band in info.bands if band.common is None]
+    texts = [band.text or band.name or "" for band in open_bands]
+    meant = understand_bands(texts, None)
+    told = {
+        band.number: tuple(dict.fromkeys((*names, *common_words(band.aliases))))
+        for band, names in zip(open_bands, meant, strict=True)
+    }
+    return {band.number: told[band.number] if band.common is None else band.common for band in info.bands}
 
 
 def _chosen(info: HasBands, wanted: tuple[str, ...], chosen: tuple[int | str, ...]) -> tuple[int, ...]:
@@ -122,24 +208,19 @@ def _chosen_number(info: HasBands, wanted: tuple[str, ...], choice: int | str) -
         if 1 <= int(text) <= info.band_count:
             return int(text)
         raise _mismatch(info, wanted, f"has no band {text} (it has {_bands_text(info)})")
-    numbers = _named(info, text)
+    numbers = _Names(info, count=len(wanted)).find_chosen(text)
     if len(numbers) != 1:
         found = "no band" if not numbers else f"{len(numbers)} bands"
         raise _mismatch(info, wanted, f"has {found} named {text} (it has {_bands_text(info)})")
     return numbers[0]
 
 
-def _named(info: HasBands, name: str) -> tuple[int, ...]:
-    """Give the numbers of bands that go by a name: as it is written, else as the word that it means."""
-    wanted = _flat(name)
-    found = [band for band in info.bands if wanted in {_flat(other) for other in (band.name or "", *band.aliases)}]
-    if not found:
-        words = set(read_meaning(name).names[:1]) or {wanted}
-        found = [band for band in info.bands if words & set(band.common[:1])]
-        found = found or [band for band in info.bands if words & {*band.common, *band.aliases}]
-    if not found and info.alpha is not None and wanted == "alpha":
-        return (info.alpha,)
-    return tuple(band.number for band in found)
+def _written(band: Band) -> set[str]:
+    return {_flat(name) for name in (band.name or "", band.text, *band.aliases) if name}
+
+
+def _label(band: Band) -> str:
+    return band.text or band.name or ""
 
 
 def _flat(name: str) -> str:
@@ -148,27 +229,30 @@ def _flat(name: str) -> str:
 
 
 def _bands_text(info: HasBands) -> str:
-    """Say how many bands a scene has, what they are called and what that means."""
-    count = len(info.bands)
-    names = [_band_text(band) for band in info.bands[:_SHOWN]]
+    """Say how many bands a scene has, what they are called and what that is understood as."""
+    count, common = len(info.bands), _common_names(info)
+    names = [_band_text(band, common[band.number]) for band in info.bands[:_SHOWN]]
     text = f"{count} band{'s' if count != 1 else ''} ({', '.join(names)}{', …' if count > len(names) else ''})"
     return text if info.alpha is None else f"{text} and alpha band {info.alpha}"
 
 
-def _band_text(band: Band) -> str:
-    if not band.name:
+def _band_text(band: Band, common: Names) -> str:
+    label = " ".join(_label(band).split())
+    if not label:
         return str(band.number)
-    means = band.common[0] if band.common and plain_words(band.name) != plain_words(band.common[0]) else ""
-    return band.name + (f" = {means}" if means else "")
+    if not common:
+        return f"{band.number} {label}" + (" → ?" if band.described else "")
+    return f"{band.number} {label}" + (f" → {common[0]}" if plain_words(label) != plain_words(common[0]) else "")
 
 
 def _mismatch(
     info: HasBands, wanted: tuple[str, ...], found: str, by_name: Sequence[tuple[int, ...]] = ()
 ) -> SceneMismatchError:
+    """Give the error of bands that do not fit; it proposes those numbers only that are certain."""
     needed = f"{len(wanted)} ({', '.join(wanted)})"
-    known = [str(numbers[0]) if len(numbers) == 1 else "?" for numbers in by_name] or ["?"] * len(wanted)
-    example = ",".join(known) if set(known) != {"?"} else ",".join(["N"] * len(wanted))
+    known = [str(numbers[0]) if len(numbers) == 1 else "N" for numbers in by_name] or ["N"] * len(wanted)
+    why = ", and names with → ? are not certain" if any(b.described for b in info.bands) and "→ ?" in found else ""
     return SceneMismatchError(
-        f"{info.path} {found}, but the model needs {needed}: say which band is which with --bands {example}, in the "
-        "model's order, or choose another model"
+        f"{info.path} {found}, but the model needs {needed}{why}: say which band is which with "
+        f"--bands {','.join(known)} (numbers or names, in the model's order) or choose another model"
     )

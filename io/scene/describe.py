@@ -1,21 +1,23 @@
 """What an open dataset says about itself, every statement checked once."""
 
 import math
-import unicodedata
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any
 
 from affine import Affine
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import MaskFlags
 
 from segflow.errors import SceneError
-from segflow.io.scene.band_words import plain_words, read_meaning, says_nothing, understand_bands
+from segflow.io.names.meanings import BandName, name_bands
+from segflow.io.names.sensors import known_sensor, named_meaning, named_nodata
+from segflow.io.names.words import Meaning, read_meaning
 from segflow.io.scene.info import Band, SceneInfo
-from segflow.io.scene.sensors import named_meaning, named_nodata, product_sensor, tagged_sensor
 from segflow.tiling import Grid
 
 DTYPES = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
-_NAMELESS = {ColorInterp.undefined, ColorInterp.gray, ColorInterp.palette}
+_NAME_TAGS = ("bandname", "band_name", "long_name")  # of a band that has no description
 _DATE_TAGS = ("ACQUISITIONDATETIME", "TIFFTAG_DATETIME")
 _DATE_FORMATS = ("%Y:%m:%d %H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
 
@@ -38,15 +40,14 @@ def describe_dataset(dataset: Any, path: str, *, use_alpha: bool = True) -> Scen
     if dataset.count < 1:
         msg = f"{path} has no bands: give a GeoTIFF with at least one"
         raise SceneError(msg)
-    alpha = _alpha_band(dataset) if use_alpha else None
+    colours = [colour.name.lower() for colour in dataset.colorinterp]
+    names = name_bands(_descriptions(dataset, path), colours, known_sensor(_tags(dataset), path))
+    alpha = alpha_band(colours, names) if use_alpha else None
     flags = dataset.mask_flag_enums[0]
-    tags = {**dataset.tags(ns="IMAGERY"), **dataset.tags()}
-    sensor = tagged_sensor(tags) or product_sensor(*path.replace("\\", "/").split("/")[-3:])
-    meanings = understand_bands([text or "" for text in dataset.descriptions], sensor)
     return SceneInfo(
         path=path,
         grid=_grid(dataset, path),
-        bands=tuple(_band(dataset, number, meanings[number - 1]) for number in dataset.indexes if number != alpha),
+        bands=tuple(_band(dataset, number, names[number - 1]) for number in dataset.indexes if number != alpha),
         alpha=alpha,
         dtype=_dtype(dataset, path),
         has_mask=MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags,
@@ -55,26 +56,49 @@ def describe_dataset(dataset: Any, path: str, *, use_alpha: bool = True) -> Scen
     )
 
 
-def _alpha_band(dataset: Any) -> int | None:  # noqa: ANN401
-    """Give the number of the alpha band: the only one tagged so, beside at least one other band."""
-    tagged = [n for n, colour in zip(dataset.indexes, dataset.colorinterp, strict=True) if colour is ColorInterp.alpha]
-    return tagged[0] if len(tagged) == 1 and dataset.count > 1 else None
+def alpha_band(colours: Sequence[str], names: Sequence[BandName]) -> int | None:
+    """Give the number of the alpha band: the only one tagged so, beside at least one other band.
+
+    A band that its description certainly calls something else, such as near infrared, is none.
+    """
+    tagged = [number for number, colour in enumerate(colours, start=1) if colour == "alpha"]
+    if len(tagged) != 1 or len(colours) < 2:  # noqa: PLR2004 - one alone masks nothing
+        return None
+    return None if names[tagged[0] - 1].common else tagged[0]
 
 
-def _band(dataset: Any, number: int, common: tuple[str, ...]) -> Band:  # noqa: ANN401
-    colour = dataset.colorinterp[number - 1]
-    colour_name = "" if colour in _NAMELESS else str(colour.name).lower()
-    name, described = band_name(dataset.descriptions[number - 1] or "", colour_name, number)
+def _descriptions(dataset: Any, path: str) -> list[str]:  # noqa: ANN401
+    """Give what each band is described as, else what its own tags call it; the file's own name says nothing of one."""
+    found = [
+        text or _tagged_name(dataset.tags(number))
+        for number, text in zip(dataset.indexes, dataset.descriptions, strict=True)
+    ]
+    if len(found) == 1 and found[0].strip() == PurePath(path).stem and read_meaning(found[0]) == Meaning():
+        return [""]
+    return found
+
+
+def _tagged_name(tags: Mapping[str, str]) -> str:
+    lower = {key.lower(): value for key, value in tags.items()}
+    return next((lower[key] for key in _NAME_TAGS if lower.get(key)), "")
+
+
+def _tags(dataset: Any) -> dict[str, str]:  # noqa: ANN401
+    return {**dataset.tags(ns="IMAGERY"), **dataset.tags()}
+
+
+def _band(dataset: Any, number: int, name: BandName) -> Band:  # noqa: ANN401
     scale, offset = dataset.scales[number - 1], dataset.offsets[number - 1]
     if (scale, offset) == (1.0, 0.0):
         scale, offset = named_meaning(dataset.name) or (1.0, 0.0)
     return Band(
         number=number,
-        name=name,
+        name=name.name,
         nodata=nodata_of(dataset, number),
-        described=described,
-        common=common,
-        colour=colour_name,
+        described=name.described,
+        common=name.common,
+        text=name.text,
+        colour=name.colour,
         scale=scale,
         offset=offset,
     )
@@ -84,22 +108,6 @@ def nodata_of(dataset: Any, number: int) -> float | None:  # noqa: ANN401
     """Give the nodata value of a band: the file's own, or what its name tells."""
     own: float | None = dataset.nodatavals[number - 1]
     return own if own is not None or dataset.dtypes[0] != "uint8" else named_nodata(dataset.name)
-
-
-def band_name(description: str, colour: str, number: int) -> tuple[str | None, bool]:
-    """Give the name of a band, and whether somebody wrote it on purpose.
-
-    Parameters
-    ----------
-    description, colour
-        What the band is described as, and its colour interpretation where that says something; empty for none.
-    number
-        Its place in the file: ``Band 3`` as the third one says no more than that.
-    """
-    words = unicodedata.normalize("NFC", description).strip().lower()
-    if not plain_words(words) or (says_nothing(words) and read_meaning(words).place in {None, number}):
-        words = ""
-    return words or colour or None, bool(words)
 
 
 def _dtype(dataset: Any, path: str) -> str:  # noqa: ANN401
@@ -128,7 +136,7 @@ def _grid(dataset: Any, path: str) -> Grid:  # noqa: ANN401
 
 def _acquired(dataset: Any) -> str | None:  # noqa: ANN401
     """Give the date a file carries as ISO 8601; TIFF dates have no zone and are taken for UTC."""
-    tags = {**dataset.tags(ns="IMAGERY"), **dataset.tags()}
+    tags = _tags(dataset)
     for text in (tags[name].strip() for name in _DATE_TAGS if name in tags):
         for form in _DATE_FORMATS:
             try:

@@ -23,11 +23,14 @@ class Band:
     nodata
         Its nodata value, or None.
     described
-        Whether `name` is a description, which somebody wrote on purpose; colour interpretations are often defaults.
+        Whether `name` was written on purpose, as a description; the colours red, green and blue are often defaults.
     aliases
         Other names that the band goes by, in lower case.
     common
-        Common names, ``red``, that its description certainly means, the usual one first.
+        Common names, ``red``, that it certainly goes by, the usual one first; empty where none is certain, and None
+        where nobody has looked.
+    text
+        Its description as it is written in the file; empty for none.
     colour
         Its colour interpretation, empty where that names no colour.
     scale, offset
@@ -40,7 +43,8 @@ class Band:
     nodata: float | None
     described: bool = False
     aliases: tuple[str, ...] = ()
-    common: tuple[str, ...] = ()
+    common: tuple[str, ...] | None = None
+    text: str = ""
     colour: str = ""
     scale: float = 1.0
     offset: float = 0.0

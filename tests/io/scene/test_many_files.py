@@ -431,7 +431,9 @@ def test_a_landsat_folder_gives_the_bands_that_are_wanted(tmp_path):
 
 def test_a_landsat_folder_runs_and_is_verified(tmp_path, bright):
     pixels = write_landsat(tmp_path / LANDSAT)
-    folder = segment_scene(tmp_path / LANDSAT, RunSettings(out=str(tmp_path / "maps"), model=str(bright))).folder
+    folder = segment_scene(
+        tmp_path / LANDSAT, RunSettings(out=str(tmp_path / "maps"), model=str(bright), as_stored=True)
+    ).folder
     with rasterio.open(folder / f"{LANDSAT}_classes.tif") as product:
         labels = product.read(1)
 
@@ -457,17 +459,14 @@ def test_a_picture_shows_bands_that_can_be_read(tmp_path):
         ("LE07_L2SP_1_SR_B4", ("nir08", "nir", "b4", "b04")),
         ("T32UMD_20240101T103421_B8A_10m", ("nir08", "b8a")),
         ("S2A_MSIL2A_B04", ("red", "b4", "b04")),
+        ("other_B4", ("b4", "b04")),
         ("field_nir", ("nir",)),
-        ("Swir16", ("swir16", "swir1")),
-        ("LC81270592015123LGN00_B4", ("red", "b4", "b04")),
-        ("le07_l1tp_123_sr_b3", ("red", "b3", "b03")),
-        ("HLS.S30.T18SUJ.2020001T154911.v2.0.B08", ("nir", "b8", "b08")),
-        ("HLS.L30.T18SUJ.2020001T154911.v2.0.B05", ("nir08", "nir", "b5", "b05")),
+        ("Swir16", ("swir16",)),
     ],
 )
 def test_files_of_bands_are_called_after_satellite_and_number(tmp_path, name, names):
     write_scene(tmp_path / f"{name}.tif", np.ones((1, 9, 9), np.uint8))
-    (band,) = describe_input(tmp_path, BandChoice(wanted=(names[0],))).bands
+    (band,) = describe_input(tmp_path, BandChoice(wanted=("any",), chosen=(names[0],))).bands
 
     assert (band.name, *band.aliases) == names
 
@@ -510,9 +509,9 @@ def folder_of_two_types(folder):
     ("make", "found"),
     [
         (folder_without_bands, ("is a folder without files of bands", "--mosaic")),
-        (folder_without_red, ("other or uncertain names: 3 bands (blue, green, nir)", "needs 3 (red, green, blue)")),
-        (folder_of_unknown_satellite, ("other or uncertain names: 3 bands (b1, b2, b3)", "--bands")),
-        (folder_with_two_reds, ("4 bands (blue, green, red, red)",)),
+        (folder_without_red, ("has 3 bands (1 blue, 2 green, 3 nir)", "needs 3 (red, green, blue)", "--bands N,2,1")),
+        (folder_of_unknown_satellite, ("has 3 bands (1 b1 → ?, 2 b2 → ?, 3 b3 → ?)", "--bands N,N,N")),
+        (folder_with_two_reds, ("has 4 bands (1 blue, 2 green, 3 red, 4 red)",)),
         (folder_of_two_sizes, ("red.tif", "green.tif", "different shapes (9 × 9 px; 18 × 18 px)")),
         (folder_of_two_places, ("red.tif", "green.tif", "different places")),
         (folder_of_two_types, ("red.tif", "blue.tif", "different types (uint8; uint16)")),

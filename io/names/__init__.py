@@ -1,0 +1,1 @@
+"""What bands are called, and what that means: words, numbers of sensors, places in a stack."""
