@@ -162,7 +162,7 @@ def plan_run(path: ScenePath, settings: RunSettings, *, remember: bool = True) -
         products=products,
         key=run_key(digest, reading, model, tiles, device, settings, mask_digests(scene, run_access(settings))),
         warnings=(
-            *find_warnings(scene, reading.bands, model.spec, tiles.margin),
+            *find_warnings(scene, reading.bands, model.spec, tiles.margin, sidecars=settings.sidecars),
             *look.warnings,
             *reading.notes,
         ),
