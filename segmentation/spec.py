@@ -219,7 +219,7 @@ class ModelSpec:
             fields = json.loads(text)
             found = fields.pop("format")
             if found != FORMAT_VERSION:
-                msg = f"model spec has format {found}, but this segflow reads {FORMAT_VERSION}: convert the model"
+                msg = f"model spec has format {found}, but this segflow reads {FORMAT_VERSION}: import it again"
                 raise ModelError(msg)
             fields["bands"] = tuple(_read_band(band) for band in fields["bands"])
             fields["classes"] = tuple(ClassSpec(**entry) for entry in fields["classes"])

@@ -8,6 +8,7 @@ from segflow.flows.products.places import SceneProducts
 from segflow.flows.products.product import FromObjects
 from segflow.io.scene.bands import find_contradictions
 from segflow.io.scene.scenes import SceneInfo
+from segflow.io.scene.sources import placing_files
 from segflow.io.vector.formats import check_format
 from segflow.segmentation.spec import ModelSpec
 
@@ -73,10 +74,17 @@ def _covers(spec: ModelSpec, margin: int) -> bool:
     return spec.dependency is not None and margin >= spec.dependency
 
 
-def find_warnings(scene: SceneInfo, bands: tuple[int, ...], spec: ModelSpec, margin: int) -> list[str]:
+def find_warnings(
+    scene: SceneInfo, bands: tuple[int, ...], spec: ModelSpec, margin: int, *, sidecars: bool = False
+) -> list[str]:
     """Give what the user should know though it stops nothing."""
     name = Path(scene.path).name
     found = [f"{name}: {line}" for line in find_contradictions(scene, bands)]
+    lacks = scene.grid.crs is None or not scene.georeferenced
+    beside = placing_files(scene.path) if lacks and not sidecars else ()
+    if beside:
+        what = " and ".join(beside)
+        found.append(f"{name} lacks a place or a CRS, which {what} beside it may tell: --sidecars reads such files")
     if scene.grid.crs is None:
         found.append(f"{name} has no CRS: resolution is not checked, areas are not given, products have no CRS either")
     if not _covers(spec, margin):

@@ -163,7 +163,7 @@ def plan_run(path: ScenePath, settings: RunSettings, *, remember: bool = True) -
         products=products,
         key=run_key(digest, reading, model, tiles, device, settings, mask_digests(scene, run_access(settings))),
         warnings=(
-            *find_warnings(scene, reading.bands, model.spec, tiles.margin),
+            *find_warnings(scene, reading.bands, model.spec, tiles.margin, sidecars=settings.sidecars),
             *unread_masks(scene.files, run_access(settings)),
             *look.warnings,
             *reading.notes,

@@ -4,8 +4,6 @@ A further product is a further entry and the function that writes it; see `Produ
 function is given.
 """
 
-from functools import partial
-
 from segflow.configs.run import RunSettings
 from segflow.flows.products.pixels import PixelMeaning
 from segflow.flows.products.product import FromCanvas, FromObjects, FromRaster, Product
@@ -39,8 +37,12 @@ def _has_probabilities(settings: RunSettings, _spec: ModelSpec) -> bool:
     return settings.probabilities
 
 
-def _has_uncertainty(kind: str, settings: RunSettings, _spec: ModelSpec) -> bool:
-    return settings.uncertainty == kind
+def _has_entropy(settings: RunSettings, _spec: ModelSpec) -> bool:
+    return settings.uncertainty == "entropy"
+
+
+def _has_margin(settings: RunSettings, _spec: ModelSpec) -> bool:
+    return settings.uncertainty == "margin"
 
 
 CLASSES = Product(
@@ -83,7 +85,7 @@ ENTROPY = Product(
     caption="Uncertainty, as entropy (COG)",
     pixels=PixelMeaning(bands=("entropy",), descriptions=("entropy of the class probabilities",), scale=1 / 200),
     made_from=FromCanvas(layer="probabilities", derive=uncertainty.entropy),
-    wanted=partial(_has_uncertainty, "entropy"),
+    wanted=_has_entropy,
 )
 MARGIN = Product(
     name="margin",
@@ -94,7 +96,7 @@ MARGIN = Product(
     caption="Uncertainty, as lead of the winning class (COG)",
     pixels=PixelMeaning(bands=("margin",), descriptions=("1 - (first - second probability)",), scale=1 / 200),
     made_from=FromCanvas(layer="probabilities", derive=uncertainty.margin),
-    wanted=partial(_has_uncertainty, "margin"),
+    wanted=_has_margin,
 )
 # GDAL and QGIS find sidecars by these endings; `.aux.xml` follows the whole name of the raster, `.qml` its stem.
 CLASS_ATTRIBUTES = Product(

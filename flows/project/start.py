@@ -166,7 +166,7 @@ def _check_agreement(scenes: Sequence[SceneInfo], settings: Mapping[str, Any]) -
     """Refuse scenes that differ in bands, data type or resolution."""
     bands, chosen = tuple(settings["bands"]), settings.get("bands_chosen")
     low, high = settings["gsd_range"]
-    advice = "leave it out or convert it"
+    advice = "leave it out, or convert it (gdal_translate -ot, gdalwarp -tr)"
     for scene in scenes:
         try:
             select_bands(scene, bands, tuple(chosen) if chosen else None)

@@ -116,7 +116,8 @@ def describe_model(
     """
     dtypes = sorted({sample.pixels.dtype.name for sample in training})
     if len(dtypes) != 1:
-        msg = f"training scenes must have one data type, found {', '.join(dtypes) or 'no scenes'}: convert them"
+        found = ", ".join(dtypes) or "no scenes"
+        msg = f"training scenes must have one data type, found {found}: convert them (gdal_translate -ot)"
         raise TrainingError(msg)
     margin, guarantee = guarantee_for(beginning.probe, settings.margin)
     return ModelSpec(
@@ -190,7 +191,7 @@ def _scale_bands(
         if start.spec.dtype != dtype and chosen.keys() != set(settings.bands):
             msg = (
                 f"--from {start.spec.name} was trained on {start.spec.dtype} pixels, but the scenes have {dtype}: "
-                "set `scaling` of all bands, or convert the scenes"
+                "set `scaling` of all bands, or convert the scenes (gdal_translate -ot -scale)"
             )
             raise ModelError(msg)
         return tuple(chosen.get(band.name, band) for band in start.spec.bands)

@@ -59,9 +59,9 @@ _NOISE_TEXT = """
 band bande banda bands banden kanal canal channel kanaal layer layers spectral multispectral the of at and in
 sr st toa boa rho refl reflec reflectance reflectancia reflektanz reflectanz reflectivity radiance surface sur
 ground bottom top atmosphere atmospheric corrected scaled raw dn data true colour color couleur farbe light licht
-luz lumiere luce m visible vis visual rgb wavelength wavelengths central center centre nm um μm micrometers
-micrometer nanometers micron microns
-10m 15m 20m 30m 60m msi oli etm tm tirs l1c l2a l1tp l2sp sentinel sentinel2 sentinel2a sentinel2b
+luz lumiere luce m visible vis visual rgb wavelength
+wavelengths central center centre nm um μm micrometers micrometer nanometers
+micron microns 10m 15m 20m 30m 60m msi oli etm tm tirs l1c l2a l1tp l2sp sentinel sentinel2 sentinel2a sentinel2b
 landsat landsat8 landsat9 landsat7 landsat5 hls s2 s2a s2b l5 l7 l8 l9 naip planetscope planet image img value values
 float float32 uint8 uint16 int16 byte median mean medoid mosaic composite resampled clip clipped reprojected
 """

@@ -113,10 +113,12 @@ def nodata_of(dataset: Any, number: int) -> float | None:  # noqa: ANN401
 def _dtype(dataset: Any, path: str) -> str:  # noqa: ANN401
     found = sorted(set(dataset.dtypes))
     if len(found) > 1:
-        msg = f"{path} has bands of different types ({', '.join(found)}), but all must have one: convert them"
+        types = ", ".join(found)
+        msg = f"{path} has bands of different types ({types}), but all must have one: convert it (gdal_translate -ot)"
         raise SceneError(msg)
     if found[0] not in DTYPES:
-        msg = f"{path} has pixels of type {found[0]}, but needed is one of {', '.join(DTYPES)}: convert the scene"
+        known = ", ".join(DTYPES)
+        msg = f"{path} has pixels of type {found[0]}, but needed is one of {known}: convert it (gdal_translate -ot)"
         raise SceneError(msg)
     return str(found[0])
 

@@ -51,7 +51,9 @@ def open_dataset(
     """
     source = check_source(os.fspath(path), access)
     advice = (
-        _NO_ANSWER if is_remote(source) else "the file is damaged or no GeoTIFF or JPEG 2000, copy or convert it again"
+        _NO_ANSWER
+        if is_remote(source)
+        else "the file is damaged or no GeoTIFF or JPEG 2000, copy it again or convert it (gdal_translate -of COG)"
     )
     with scene_errors(source, "opening", advice):
         if not is_remote(source):

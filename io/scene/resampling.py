@@ -55,7 +55,10 @@ def resample_scene(info: SceneInfo, wanted: float) -> SceneInfo:
         raise SceneMismatchError(msg)
     dtype = np.dtype(info.dtype)
     if np.issubdtype(dtype, np.integer) and dtype.itemsize > _EXACT_BYTES:
-        msg = f"{info.path} has {info.dtype} pixels, which no mean keeps exactly: convert it, or run without --resample"
+        msg = (
+            f"{info.path} has {info.dtype} pixels, which no mean keeps exactly: "
+            "convert it (gdal_translate -ot Int32 or Float32), or run without --resample"
+        )
         raise SceneMismatchError(msg)
     height, width = (_count(length, wanted / side) for length, side in zip(info.grid.shape, sides, strict=True))
     if (height, width) == info.grid.shape:

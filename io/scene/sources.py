@@ -13,6 +13,7 @@ _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]*://")
 _REMOTE = ("http://", "https://", "s3://", "gs://", "az://", "/vsicurl/", "/vsis3/", "/vsigs/", "/vsiaz/")
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _NAMESPACES = ("http://www.w3.org/", "http://www.esri.com/", "http://www.opengis.net/")
+_PLACING = (".tfw", ".tifw", ".tiffw", ".wld", ".j2w", ".jgw", ".prj", ".tab", ".aux.xml")
 _MAX_SIDECAR_TEXT = 2**20  # B; an .aux.xml with statistics and a RAT has some kB
 
 
@@ -71,6 +72,16 @@ def unread_masks(paths: Iterable[str | os.PathLike[str]], access: Access) -> tup
         for mask in masks
         if os.path.isfile(mask)  # noqa: PTH113 - no path may raise here
     )
+
+
+def placing_files(path: str) -> tuple[str, ...]:
+    """Give the names of files beside a local scene that may say where it lies: world files, projections, GDAL's own."""
+    if is_remote(path) or split_archived(path) is not None or not Path(path).is_file():
+        return ()
+    try:
+        return tuple(file.name for file in sidecar_files(Path(path)) if file.name.lower().endswith(_PLACING))
+    except OSError:
+        return ()
 
 
 def _check_remote(path: str, *, allowed: bool) -> str:

@@ -140,7 +140,8 @@ def open_source(path: str | os.PathLike[str]) -> VectorSource:
         layer = _choose_layer(file, wanted)
         info = pyogrio.read_info(file, layer=layer, force_feature_count=True, force_total_bounds=True)
     if info["driver"] not in _DRIVERS:
-        msg = f"labels {path} are a file of {info['driver']}, but need {', '.join(sorted(_DRIVERS))}: convert them"
+        known = ", ".join(sorted(_DRIVERS))
+        msg = f"labels {path} are a file of {info['driver']}, but need {known}: convert them (ogr2ogr labels.gpkg FILE)"
         raise SceneError(msg)
     if not info["features"]:
         msg = f"labels {path} hold no feature: digitise some polygons first"

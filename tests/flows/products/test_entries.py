@@ -29,6 +29,7 @@ from segflow.io.raster.sidecars import LegendEntry
 from tests.scenes import noise_scene, write_pixelwise_model
 
 SHAPE = (300, 280)
+DOUBTS = {"entropy", "margin", "entropy-legend", "margin-legend"}
 
 
 def uncertainty(probabilities: np.ndarray) -> np.ndarray:
@@ -117,9 +118,13 @@ def test_names_of_files(tmp_path: Path) -> None:
         "a.b_classes.tif",
         "a.b_confidence.tif",
         "a.b_probabilities.tif",
+        "a.b_entropy.tif",
+        "a.b_margin.tif",
         "a.b_classes.tif.aux.xml",
         "a.b_classes.qml",
         "a.b_confidence.qml",
+        "a.b_entropy.qml",
+        "a.b_margin.qml",
         "a.b.gpkg",
         "a.b.html",
         "a.b.json",
@@ -130,10 +135,11 @@ def test_names_of_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "missing"),
     [
-        ({}, {"probabilities"}),
-        ({"probabilities": True}, set()),
-        ({"vectors": False}, {"probabilities", "vectors"}),
-        ({"classes": ("bright",), "probabilities": True}, set()),
+        ({}, {"probabilities", *DOUBTS}),
+        ({"probabilities": True}, DOUBTS),
+        ({"vectors": False}, {"probabilities", "vectors", *DOUBTS}),
+        ({"classes": ("bright",), "probabilities": True}, DOUBTS),
+        ({"uncertainty": "margin"}, {"probabilities", "entropy", "entropy-legend"}),
     ],
 )
 def test_settings_choose_products(tmp_path: Path, settings: dict[str, object], missing: set[str]) -> None:
@@ -145,7 +151,7 @@ def test_settings_choose_products(tmp_path: Path, settings: dict[str, object], m
     assert plan.products.made == wanted_products(plan.settings, plan.model.spec)
     assert {product.name for product in PRODUCTS} - {product.name for product in plan.products.made} == missing
     assert {product.name for product in plan.products.stale} == {*missing, "item"}
-    assert plan.products.reads_probabilities == bool(settings.get("probabilities"))
+    assert plan.products.reads_probabilities == bool(settings.get("probabilities") or settings.get("uncertainty"))
 
 
 def test_a_further_product_is_an_entry_and_its_function(tmp_path: Path) -> None:

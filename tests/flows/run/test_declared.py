@@ -374,3 +374,16 @@ def test_a_scene_unlike_the_training_scenes_is_told_and_can_be_refused(tmp_path:
         assert (plan.likeness.shift > 0.3) == warns
     with pytest.raises(SceneMismatchError, match=r"shift 1\.00.*at most 0\.5 is allowed"):
         plan_run(tmp_path / "bright.tif", RunSettings(max_shift=0.5))
+
+
+@pytest.mark.parametrize("ending", [".tfw", ".prj", ".aux.xml"])
+def test_files_beside_a_scene_without_a_place_are_named(tmp_path: Path, ending: str) -> None:
+    scene = write_scene(tmp_path / "scene.tif", collar("none"), crs=None)
+    model = str(write_pixelwise_model(tmp_path / "m.safetensors"))
+    before = plan_run(scene, RunSettings(model=model)).warnings
+    (tmp_path / ("scene.tif.aux.xml" if ending == ".aux.xml" else f"scene{ending}")).write_text("")
+    after = plan_run(scene, RunSettings(model=model)).warnings
+
+    assert not any("--sidecars" in line for line in before)
+    name = f"scene{'.tif' if ending == '.aux.xml' else ''}{ending}"
+    assert sum(f"{name} beside it may tell" in line for line in after) == 1

@@ -431,7 +431,9 @@ def test_a_landsat_folder_gives_the_bands_that_are_wanted(tmp_path):
 
 def test_a_landsat_folder_runs_and_is_verified(tmp_path, bright):
     pixels = write_landsat(tmp_path / LANDSAT)
-    folder = segment_scene(tmp_path / LANDSAT, RunSettings(out=str(tmp_path / "maps"), model=str(bright))).folder
+    folder = segment_scene(
+        tmp_path / LANDSAT, RunSettings(out=str(tmp_path / "maps"), model=str(bright), as_stored=True)
+    ).folder
     with rasterio.open(folder / f"{LANDSAT}_classes.tif") as product:
         labels = product.read(1)
 
