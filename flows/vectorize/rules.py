@@ -44,8 +44,10 @@ def _least_areas(rules: VectorRules, codes: Mapping[str, int]) -> float | dict[i
         return rules.min_area
     for name in rules.min_area:
         if name not in codes:
-            known = {code: each for each, code in reversed(codes.items())}  # the first of several names of one class
-            msg = f"--min-area names {name!r}, but the classes are {', '.join(reversed(known.values()))}"
+            known = {
+                code: each for each, code in reversed(list(codes.items()))
+            }  # the first of several names of one class
+            msg = f"--min-area names {name!r}, but the classes are {', '.join(reversed(list(known.values())))}"
             raise SettingsError(msg)
     if len({codes[name] for name in rules.min_area}) < len(rules.min_area):
         msg = f"--min-area names one class twice, by name and by value: {', '.join(rules.min_area)}"

@@ -229,7 +229,7 @@ def test_each_class_has_its_own_minimum_area(tmp_path: Path, name: str) -> None:
     assert done.counts == {"class_0": 1, "class_1": 2, "water": 0}
     assert [(a, b, pixels) for a, b, pixels, _ in done.moved] == [("water", "class_0", 2)]
     for wrong, message in (
-        ({"wood": 1.0}, "--min-area names 'wood', but the classes are"),
+        ({"wood": 1.0}, "--min-area names 'wood', but the classes are class_0, class_1, water$"),
         ({"2": 1.0, "water": 2.0}, "twice"),
     ):
         with pytest.raises(SettingsError, match=message):
