@@ -98,6 +98,37 @@ def _ends(value: object) -> object:
     return low, high
 
 
+def _areas(value: object) -> object:
+    """Read one area for all classes, or ``forest=5000,water=1000`` as areas of some.
+
+    Raises
+    ------
+    ValueError
+        If an area is no number of at least 0, or a class is named twice.
+    """
+    if isinstance(value, str) and "=" in value:
+        parts = [part.rpartition("=") for part in value.split(",") if part.strip()]
+        names = [name.strip() for name, _, _ in parts]
+        if twice := [name for name in names if names.count(name) > 1]:
+            msg = f"names class {twice[0]!r} twice"
+            raise ValueError(msg)
+        value = dict(zip(names, (number.strip() for _, _, number in parts), strict=True))
+    if isinstance(value, dict):
+        return {composed(str(name)): _area(number, str(name)) for name, number in value.items()}
+    return _area(value, "all classes")
+
+
+def _area(value: object, name: str) -> float:
+    try:
+        number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else -1.0
+    except ValueError:
+        number = -1.0
+    if not (name and isfinite(number) and number >= 0):
+        msg = f"{name or 'a class without a name'} needs an area of at least 0 m², as in 5000 or forest=5000,water=1000"
+        raise ValueError(msg)
+    return number
+
+
 Word = Annotated[str, ReadBy(composed)]
 Count = Annotated[int, Limits(ge=0)]
 Positive = Annotated[int, Limits(gt=0)]
@@ -119,4 +150,5 @@ Bands = Annotated[tuple[Annotated[int | str, ReadBy(_band)], ...], Limits(min_le
 Masks = Annotated[tuple[str, ...], Limits(min_length=1), ReadBy(_split_masks)]
 Ends = Annotated[tuple[float, float], ReadBy(_ends)]
 ClassNames = Annotated[dict[int, str], ReadBy(_pairs)]
+MinAreas = Annotated[float | dict[str, float], ReadBy(_areas)]
 Geometries = Annotated[dict[str, Geometry], ReadBy(_pairs)]

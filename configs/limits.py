@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from segflow.configs.kinds import Positive
-from segflow.configs.setting import NOTHING, Panel, Setting
+from segflow.configs.setting import NOTHING, PIXELS, Panel, Setting
 
 MaxPixels = Annotated[
     Positive | None, Setting(NOTHING, Panel.TRUST, "Refuse scenes with more pixels.", unset="100,000,000,000")
@@ -21,4 +21,7 @@ AllowDatumShift = Annotated[
         "Accept labels, references and other vectors that may be off by more than a pixel, "
         "where PROJ only guesses the shift between two datums.",
     ),
+]
+Sidecars = Annotated[
+    bool, Setting(PIXELS, Panel.TRUST, "Trust .ovr, .msk, .aux.xml and world files beside the scene or raster.")
 ]

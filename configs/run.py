@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from segflow.configs.fields import settings_class
 from segflow.configs.kinds import Bands, Chance, Count, Device, Ends, Limits, Masks, Positive, SceneName
-from segflow.configs.limits import AllowDatumShift, MaxBands, MaxBlock, MaxPixels
+from segflow.configs.limits import AllowDatumShift, MaxBands, MaxBlock, MaxPixels, Sidecars
 from segflow.configs.setting import NOTHING, PIXELS, PRODUCTS, Panel, Setting
 from segflow.configs.vector_rules import VectorRules
 
@@ -162,9 +162,7 @@ class RunSettings(VectorRules):
     ] = None
     vectors: Annotated[bool, Setting(PRODUCTS, Panel.VECTORS, "Write the GeoPackage.", negative=True)] = True
     allow_remote: Annotated[bool, Setting(NOTHING, Panel.TRUST, "Let scenes be URLs.")] = False
-    sidecars: Annotated[bool, Setting(PIXELS, Panel.TRUST, "Trust .ovr, .msk and .aux.xml files beside the scene.")] = (
-        False
-    )
+    sidecars: Sidecars = False
     allow_datum_shift: AllowDatumShift = False
     max_pixels: MaxPixels = None
     max_bands: MaxBands = None

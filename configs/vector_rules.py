@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from segflow.configs.fields import settings_class
-from segflow.configs.kinds import Amount, Count, Limits, Names, Positive
+from segflow.configs.kinds import Amount, Count, Limits, MinAreas, Names, Positive
 from segflow.configs.setting import NOTHING, PRODUCTS, Panel, Setting
 
 
@@ -18,8 +18,14 @@ class VectorRules:
         Setting(PRODUCTS, Panel.VECTORS, "Classes to vectorise: forest,water.", unset="all"),
     ] = None
     min_area: Annotated[
-        Amount,
-        Setting(PRODUCTS, Panel.VECTORS, "Give objects smaller than this to the neighbour they border most [m²]."),
+        MinAreas,
+        Setting(
+            PRODUCTS,
+            Panel.VECTORS,
+            "Give objects smaller than this to the neighbour they border most [m²]; "
+            "by class: forest=5000,water=1000, others have no minimum.",
+            metavar="M2|CLASS=M2,…",
+        ),
     ] = 0.0
     min_hole: Annotated[
         Amount,
@@ -49,3 +55,14 @@ class VectorRules:
         Amount | None,
         Setting(PRODUCTS, Panel.VECTORS, "Centrelines: leave out networks shorter than this [m].", unset="10 px"),
     ] = None
+
+    @property
+    def areas(self) -> dict[str, float]:
+        """The smallest areas of single classes by name [m²]; empty where one holds for all."""
+        return self.min_area if isinstance(self.min_area, dict) else {}
+
+    @property
+    def sieves(self) -> bool:
+        """Whether small objects or holes change their class."""
+        least = self.areas.values() if isinstance(self.min_area, dict) else (self.min_area,)
+        return self.min_hole > 0 or any(area > 0 for area in least)

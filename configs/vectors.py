@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from segflow.configs.fields import settings_class
 from segflow.configs.kinds import ClassNames, Count, Geometries
-from segflow.configs.limits import MaxBlock, MaxPixels
+from segflow.configs.limits import MaxBlock, MaxPixels, Sidecars
 from segflow.configs.setting import NOTHING, PRODUCTS, Panel, Setting
 from segflow.configs.vector_rules import VectorRules
 
@@ -50,6 +50,7 @@ class VectorizeSettings(VectorRules):
     ] = None
     append: Annotated[bool, Setting(PRODUCTS, Panel.WHAT, "Add to a GeoPackage that stands there.")] = False
     overwrite: Annotated[bool, Setting(NOTHING, Panel.WHAT, "Replace a file that stands there.")] = False
+    sidecars: Sidecars = False
     max_pixels: MaxPixels = None
     max_block: MaxBlock = None
     workers: Annotated[

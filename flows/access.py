@@ -10,8 +10,8 @@ from segflow.io.scene.limits import MIB, Limits
 _USUAL = Limits()
 
 
-class RasterSettings(Protocol):
-    """The settings of a command that opens rasters of one band."""
+class Bounds(Protocol):
+    """The settings of a command that say how large a raster may be."""
 
     @property
     def max_pixels(self) -> int | None:
@@ -20,6 +20,14 @@ class RasterSettings(Protocol):
     @property
     def max_block(self) -> int | None:
         """Size of one decoded block of it [MiB]; None: as usual."""
+
+
+class RasterSettings(Bounds, Protocol):
+    """The settings of a command that opens rasters of one band."""
+
+    @property
+    def sidecars(self) -> bool:
+        """Whether the files beside a raster are read."""
 
 
 def run_access(settings: RunSettings) -> Access:
@@ -45,11 +53,11 @@ def label_access(settings: TrainSettings) -> Access:
 
 
 def raster_access(settings: RasterSettings) -> Access:
-    """Give how class rasters and confidence rasters are opened: local files without sidecars."""
-    return Access(limits=_limits(settings))
+    """Give how class rasters, confidence rasters and references are opened: local files."""
+    return Access(sidecars=settings.sidecars, limits=_limits(settings))
 
 
-def _limits(settings: RasterSettings, bands: int | None = None) -> Limits:
+def _limits(settings: Bounds, bands: int | None = None) -> Limits:
     block = settings.max_block
     return Limits(
         max_bands=_USUAL.max_bands if bands is None else bands,

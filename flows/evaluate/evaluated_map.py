@@ -13,6 +13,7 @@ from segflow.flows.products.entries import CLASSES, CONFIDENCE
 from segflow.flows.products.places import SceneProducts, item_place
 from segflow.flows.run.item import read_item
 from segflow.io.labels.fields import class_text
+from segflow.io.labels.rasters import same_grid
 from segflow.io.labels.references import UNKNOWN, Values, open_classes
 from segflow.io.raster.classes import PALETTE, describe_classes, read_colours
 from segflow.io.raster.sidecars import LegendEntry
@@ -204,7 +205,7 @@ def _item_legend(folder: Path) -> tuple[LegendEntry, ...]:
 
 def _confidence(path: Path, classes: SceneInfo, access: Access) -> SceneInfo:
     info = describe_scene(path, access)
-    if info.grid.shape != classes.grid.shape or info.dtype != "uint8":
+    if info.dtype != "uint8" or not same_grid(info.grid, classes.grid):
         msg = f"confidence raster {path} does not belong to {classes.path}: move one of them"
         raise SceneError(msg)
     return info

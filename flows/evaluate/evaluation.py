@@ -20,6 +20,7 @@ from segflow.flows.evaluate.sample import draw_sample, evaluate_sample
 from segflow.flows.progress import Progress
 from segflow.io.labels.points import holds_points
 from segflow.io.pages.evaluation import EvaluationContent, ReportTable, write_evaluation
+from segflow.io.scene.sources import unread_masks
 from segflow.io.storage.files import check_writable, write_text
 
 _DEFAULTS = EvaluateSettings()
@@ -93,7 +94,7 @@ def run_sample(
 ) -> tuple[Path, tuple[tuple[str, int], ...]]:
     """Draw a stratified random sample from a map; give the file and the points of each class.
 
-    The settings count only where they say how large the map may be.
+    Of the settings only how the map may be opened counts.
 
     Raises
     ------
@@ -101,6 +102,8 @@ def run_sample(
         If the map cannot be read, or the points cannot be written.
     """
     found = MapToEvaluate.find(path, raster_access(settings))
+    for note in unread_masks(found.classes.files, found.access):
+        progress.note(f"warning: {note}")
     target = out or Path(found.classes.path).parent / f"{found.name}_sample.gpkg"
     check_writable(target.parent)
     return target, draw_sample(found, points, target, seed, progress)

@@ -16,12 +16,13 @@ from segflow.flows.progress import Progress, stage
 from segflow.io.labels.polygons import LabelPolygons, count_outside, read_label_polygons
 from segflow.io.labels.references import UNKNOWN, ValueReader, Values, open_classes, open_reference, reference_doubts
 from segflow.io.pages.error_picture import ErrorPicture
-from segflow.io.scene.scenes import describe_scene
+from segflow.io.raster.classes import describe_classes
+from segflow.io.scene.sources import unread_masks
 from segflow.segmentation.scores.accuracy import AccuracyCounts, AccuracySettings
 from segflow.segmentation.scores.boundary import BUFFER, TOLERANCE
 from segflow.tiling import NODATA, Grid, Span, TileGrid, Window
 
-RASTERS = (".tif", ".tiff")
+RASTERS = (".tif", ".tiff", ".jp2", ".j2k", ".vrt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,8 @@ class EvaluateSettings:
         Of the bootstrap.
     allow_datum_shift
         Whether a reference may be off by more than a pixel where PROJ only guesses the shift between two datums.
+    sidecars
+        Whether the files beside map and reference are read, such as masks.
     max_pixels, max_block
         How large map and reference may be, as in `RunSettings`.
     block
@@ -61,6 +64,7 @@ class EvaluateSettings:
     buffer: float = BUFFER
     seed: int = 0
     allow_datum_shift: bool = False
+    sidecars: bool = False
     max_pixels: int | None = None
     max_block: int | None = None
     block: int = BLOCK
@@ -126,7 +130,8 @@ def evaluate_map(
             progress.advance(core.size)
     masked = () if str(NODATA) in settings.class_values else _ignored_note(ignored, counts, table, reference)
     _check_overlap(seen, counts, reference, found, masked)
-    notes = (*notes, *masked, *_one_sided(counts, table, reference))
+    unread = unread_masks((*found.classes.files, *_raster_files(reference, settings)), found.access)
+    notes = (*notes, *unread, *masked, *_one_sided(counts, table, reference))
     return Evaluation.of(found, reference, table.legend, counts, notes, settings.seed), picture
 
 
@@ -216,7 +221,14 @@ def _declares_ignored(reference: str, settings: EvaluateSettings) -> bool:
     """Tell whether a reference raster declares 255 as nodata."""
     if Path(reference).suffix.lower() not in RASTERS:
         return False
-    return describe_scene(reference, raster_access(settings)).bands[0].nodata == NODATA
+    return describe_classes(reference, raster_access(settings), role="reference").bands[0].nodata == NODATA
+
+
+def _raster_files(reference: str, settings: EvaluateSettings) -> tuple[str, ...]:
+    """Give the files of a reference raster; none of other references."""
+    if Path(reference).suffix.lower() not in RASTERS:
+        return ()
+    return describe_classes(reference, raster_access(settings), role="reference").files
 
 
 def _ignored_note(ignored: int, counts: AccuracyCounts, table: ClassTable, reference: str) -> tuple[str, ...]:

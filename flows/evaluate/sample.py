@@ -13,6 +13,7 @@ from segflow.flows.progress import Progress, stage
 from segflow.io.labels.fields import map_classes
 from segflow.io.labels.points import is_filled, read_points, write_points
 from segflow.io.labels.references import open_classes
+from segflow.io.scene.sources import unread_masks
 from segflow.segmentation.scores.area import AreaEstimates, allocate_sample
 from segflow.segmentation.summary import MapSummary
 from segflow.tiling import NODATA, Span, TileGrid, Window
@@ -73,7 +74,11 @@ def evaluate_sample(
         mapped=tuple(areas.tolist()),
         unit=unit,
         estimates=estimates,
-        notes=(*points.notes, *(f"{count:,} points {why}: left out" for count, why in left if count)),
+        notes=(
+            *unread_masks(found.classes.files, found.access),
+            *points.notes,
+            *(f"{count:,} points {why}: left out" for count, why in left if count),
+        ),
     )
 
 

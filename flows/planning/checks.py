@@ -49,7 +49,7 @@ def check_products(products: SceneProducts) -> None:
 
 
 def check_classes(settings: RunSettings, spec: ModelSpec) -> None:
-    """Check that the classes to vectorise are classes of the model.
+    """Check that the classes to vectorise, and those with a minimum area, are classes of the model.
 
     Raises
     ------
@@ -57,9 +57,10 @@ def check_classes(settings: RunSettings, spec: ModelSpec) -> None:
         If one is not.
     """
     known = [entry.name for entry in spec.classes]
-    for name in settings.classes or ():
+    for name in (*(settings.classes or ()), *settings.areas):
         if name not in known:
-            msg = f"class {name!r} is not a class of model {spec.name}: choose from {', '.join(known)}"
+            option = "" if name in (settings.classes or ()) else "--min-area: "
+            msg = f"{option}class {name!r} is not a class of model {spec.name}: choose from {', '.join(known)}"
             raise SettingsError(msg)
 
 

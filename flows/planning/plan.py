@@ -29,6 +29,7 @@ from segflow.io.scene.access import Access
 from segflow.io.scene.ground import gsd
 from segflow.io.scene.identity import input_identity
 from segflow.io.scene.scenes import SceneInfo
+from segflow.io.scene.sources import unread_masks
 from segflow.segmentation.predict.opening import device_of
 from segflow.segmentation.spec import ModelSpec
 from segflow.tiling import TileGrid
@@ -163,6 +164,7 @@ def plan_run(path: ScenePath, settings: RunSettings, *, remember: bool = True) -
         key=run_key(digest, reading, model, tiles, device, settings, mask_digests(scene, run_access(settings))),
         warnings=(
             *find_warnings(scene, reading.bands, model.spec, tiles.margin, sidecars=settings.sidecars),
+            *unread_masks(scene.files, run_access(settings)),
             *look.warnings,
             *reading.notes,
         ),

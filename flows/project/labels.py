@@ -20,6 +20,7 @@ from segflow.io.labels.fields import class_text, map_classes
 from segflow.io.labels.polygons import IGNORE
 from segflow.io.labels.rasters import LabelRaster, open_label_raster, tally_notes
 from segflow.io.labels.template import FIELD, write_label_template
+from segflow.io.scene.crs import count_crs
 from segflow.io.scene.scenes import describe_scene
 from segflow.io.vector.source import LAYER_MARK, composed, open_source
 from segflow.io.work.projects import IMAGES, LABELS, PROJECT_FILE, place_file, read_project, write_project
@@ -104,8 +105,8 @@ def new_labels(folder: Path) -> ProjectStep:
         lines: tuple[str, ...] = (f"{path} is there already and was left as it is",)
     else:
         access = training_access(settings)
-        systems = {describe_scene(scene, access).grid.crs for scene in find_scenes(settings).values()}
-        crs = systems.pop() if len(systems) == 1 else None
+        systems = [describe_scene(scene, access).grid.crs for scene in find_scenes(settings).values()]
+        crs = systems[0] if count_crs(systems) == 1 else None
         write_label_template(path, [(entry.name, _rgb(entry.colour)) for entry in settings.classes], crs or _GLOBE)
         lines = (
             f"wrote {path}: drag it into QGIS over the scenes in {folder / IMAGES}, switch editing on,",

@@ -14,6 +14,7 @@ from segflow.errors import SceneError, SceneMismatchError, SettingsError
 from segflow.flows.models.lookup import find_model
 from segflow.flows.project.step import ProjectStep, project_command
 from segflow.io.names.words import place_of
+from segflow.io.scene.crs import count_crs
 from segflow.io.scene.info import SceneInfo
 from segflow.io.scene.scenes import describe_scene, gsd, select_bands
 from segflow.io.work.projects import IMAGES, PROJECT_FILE, place_file, read_project, write_project
@@ -187,7 +188,7 @@ def _check_agreement(scenes: Sequence[SceneInfo], settings: Mapping[str, Any]) -
 
 def _describe(scenes: Sequence[SceneInfo], settings: Mapping[str, Any]) -> str:
     """Say in one line what the scenes have in common, and in how many systems they lie."""
-    systems = len({scene.grid.crs for scene in scenes})
+    systems = count_crs(scene.grid.crs for scene in scenes)
     pixels = sum(math.prod(scene.grid.shape) for scene in scenes) / 1e6
     return (
         f"{len(settings['bands'])} bands ({', '.join(settings['bands'])}), {scenes[0].dtype}, "

@@ -101,7 +101,7 @@ def class_table(plan: RunPlan, contents: MapContents) -> list[dict[str, Any]]:
 
 def moves(plan: RunPlan, contents: MapContents) -> dict[str, Any]:
     """Give what small objects and holes moved from class to class in the vectors; nothing where nothing was asked."""
-    if not (plan.settings.min_area or plan.settings.min_hole):
+    if not plan.settings.sieves:
         return {}
     names = {c.value: c.name for c in plan.model.spec.classes}
     return {

@@ -12,6 +12,7 @@ from segflow.flows.products.entries import CLASSES, REPORT
 from segflow.flows.products.places import SceneProducts
 from segflow.flows.run.rasters import RastersDone
 from segflow.flows.run.vectors import MapContents
+from segflow.flows.vectorize.rules import least_area_text
 from segflow.io.pages.map import ClassShare, ReportContent, ReportFile, ReportSection, area_text, write_report
 from segflow.io.scene.bands import describe_choice
 from segflow.io.storage.files import file_size
@@ -128,7 +129,7 @@ def _run_facts(plan: RunPlan) -> ReportSection:
         ("Tiles", f"{len(tiles)} of {tiles.core} px, margin {tiles.margin} px, stride {tiles.stride} px"),
         ("The map", promise),
         ("Precision", settings.precision),
-        ("Smallest polygon", f"{settings.min_area:g} m²" if settings.min_area else "one pixel"),
+        ("Smallest polygon", least_area_text(settings)),
         ("Simplified by", f"{settings.simplify:g} px" if settings.simplify else "nothing"),
         ("Run", plan.key),
     ]
@@ -162,7 +163,7 @@ def _nodata_facts(plan: RunPlan, contents: MapContents) -> tuple[ReportSection, 
 
 def _moved_facts(plan: RunPlan, contents: MapContents) -> tuple[ReportSection, ...]:
     """Say what small objects moved, if they were to move; the rasters stay as they were predicted."""
-    if not (plan.settings.min_area or plan.settings.min_hole):
+    if not plan.settings.sieves:
         return ()
     facts = list_moves(plan, contents) or (("Nothing", "no object or hole was small enough"),)
     return (ReportSection(title="Moved in the vectors", facts=facts),)

@@ -78,7 +78,7 @@ def write_vectors(plan: RunPlan, progress: Progress) -> MapContents:
     source = MapBlocks(files=files)
     outputs = [(products.path(product), made.format) for product, made in products.made_from(FromObjects)]
     classes = vector_classes(settings, plan.model.spec) if outputs else ()
-    rules = polygon_rules(settings)
+    rules = polygon_rules(settings, {entry.name: entry.value for entry in plan.model.spec.classes})
     passes = 1 + (bool(classes) and rules.sieves) + any(c.geometry == "line" for c in classes)
     blocks = sum(1 for _ in files.windows())
     processes = min(max(settings.workers, cores()), 1 + blocks // BLOCKS_PER_PROCESS)

@@ -14,7 +14,7 @@ from segflow.flows.vectorize.rules import polygon_rules
 from segflow.flows.vectorize.worker_files import MapBlocks
 from segflow.flows.vectorize.worker_tasks import ValuesTask, list_values
 from segflow.io.raster.classes import ClassRaster, check_confidence, code_values
-from segflow.io.raster.maps import MapFiles
+from segflow.io.raster.maps import ForeignClasses, MapFiles
 from segflow.io.vector.formats import SUFFIXES, Format
 from segflow.io.vector.geopackage import VectorLayer
 from segflow.segmentation.vectors.execution import Workers
@@ -57,7 +57,7 @@ def plan_vectors(
         classes=raster.path,
         confidence=_confidence(raster, settings),
         grid=raster.grid,
-        foreign=not raster.plain,
+        foreign=None if raster.plain else ForeignClasses(info=raster.info, access=raster_access(settings)),
     )
     tasks = (ValuesTask(source=MapBlocks(files=files), window=window) for window in files.windows())
     values = sorted({int(v) for part in pool.run(list_values, tasks) for v in part} - {raster.nodata})
@@ -83,7 +83,7 @@ def plan_vectors(
         polygons=[layer for code, layer in layers.items() if shapes.get(code) != "line"],
         lines=[layer for code, layer in layers.items() if shapes.get(code) == "line"],
         names=names,
-        rules=polygon_rules(settings),
+        rules=polygon_rules(settings, _by_text(codes, names)),
     )
 
 
@@ -111,12 +111,18 @@ def _chosen(codes: dict[int, int], names: dict[int, str], settings: VectorizeSet
     """Give the codes of the classes that were asked for, by name or value."""
     if settings.classes is None:
         return set(codes.values())
-    by_text = {str(value): code for value, code in codes.items()} | {name: code for code, name in names.items()}
+    by_text = _by_text(codes, names)
     unknown = [name for name in settings.classes if name not in by_text]
     if unknown:
         msg = f"--classes names {unknown[0]!r}, but the raster has {', '.join(names.values())}"
         raise SettingsError(msg)
     return {by_text[name] for name in settings.classes}
+
+
+def _by_text(codes: dict[int, int], names: dict[int, str]) -> dict[str, int]:
+    """Give the code of each class by what it may be called, its name or its value; names come first."""
+    by_name = {name: code for code, name in names.items()}
+    return by_name | {str(value): code for value, code in codes.items() if str(value) not in by_name}
 
 
 def _geometries(names: dict[int, str], settings: VectorizeSettings) -> dict[int, str]:

@@ -18,6 +18,7 @@ from segflow.flows.vectorize.vector_plan import VectorPlan, find_target, plan_ve
 from segflow.flows.vectorize.worker_files import SpillStore, close_files
 from segflow.io.raster.classes import read_classes
 from segflow.io.raster.maps import MapFiles
+from segflow.io.scene.sources import unread_masks
 from segflow.io.storage.files import check_writable
 from segflow.io.vector.formats import check_format, open_vectors
 from segflow.io.vector.spill import SpillFile
@@ -89,6 +90,8 @@ def vectorize(
     """
     watcher = progress or Silence()
     raster = read_classes(path, raster_access(settings))
+    for note in unread_masks(raster.info.files, raster_access(settings)):
+        watcher.note(f"warning: {note}")
     out, kind = find_target(Path(path), settings)
     check_format(kind, append=settings.append)
     check_writable(out.parent)

@@ -22,6 +22,7 @@ from segflow.io.scene.gdal import gdal_env, ignore_missing_georeference, scene_e
 from segflow.io.scene.ground import crs_name
 from segflow.io.scene.headers import driver_of
 from segflow.io.scene.scenes import Scene, SceneInfo, open_scene
+from segflow.io.scene.validity import valid_pixels
 from segflow.io.vector.datums import check_datum_shift
 from segflow.tiling import Grid, Window
 
@@ -65,22 +66,26 @@ class StoredPixels:
 class WarpedPixels:
     """A class raster brought onto another grid: every pixel takes the value of the nearest one."""
 
-    def __init__(self, dataset: Any, path: str, bands: tuple[int, int]) -> None:  # noqa: ANN401  # rasterio has no types
-        self._dataset, self._path, self._bands = dataset, path, bands
+    def __init__(self, dataset: Any, info: SceneInfo, access: Access) -> None:  # noqa: ANN401  # rasterio has no types
+        self._dataset, self._info, self._access = dataset, info, access
+        self._bands = [info.bands[0].number, info.alpha or dataset.count]
 
     def read(self, window: Window) -> Values:
         """Give the values in a window; see `ValueReader`."""
         rows, cols = window.rows, window.cols
         box = RasterioWindow(cols.start, rows.start, len(cols), len(rows))
-        with gdal_env(), scene_errors(self._path, "reading", _DAMAGED):
-            pixels, alpha = self._dataset.read(list(self._bands), window=box)
-        return np.where(alpha != 0, pixels.astype(np.int64), UNKNOWN)
+        with gdal_env(self._access), scene_errors(self._info.path, "reading", _DAMAGED):
+            pixels, alpha = self._dataset.read(self._bands, window=box)
+        valid, known = alpha != 0, valid_pixels(pixels[None], (self._info.bands[0].nodata,))
+        if known is not None:
+            valid &= known
+        return np.where(valid, pixels.astype(np.int64), UNKNOWN)
 
 
 @contextmanager
 def open_classes(info: SceneInfo, access: Access = LOCAL) -> Iterator[ClassPixels]:
     """Open a class raster on its own grid."""
-    with open_scene(info.path, (info.bands[0].number,), access) as scene:
+    with open_scene(info, (info.bands[0].number,), access) as scene:
         yield ClassPixels(scene)
 
 
@@ -126,12 +131,15 @@ def open_reference(
     if info.grid.crs is None or grid.crs is None:
         msg = f"reference {path} cannot be resampled, because it or the map has no CRS: set both"
         raise SceneError(msg)
+    if info.stacks:
+        msg = f"reference {path} is a VRT, and those are not resampled: make a GeoTIFF of it with gdal_translate"
+        raise SceneError(msg)
     with ExitStack() as stack, scene_errors(info.path, "opening", _DAMAGED):
         ignore_missing_georeference()
-        with gdal_env():
+        with gdal_env(access):
             dataset = stack.enter_context(rasterio.open(info.path, driver=driver_of(info.path), sharing=False))
             warped = stack.enter_context(_warp(dataset, grid, has_alpha=info.alpha is not None))
-        yield WarpedPixels(warped, info.path, (info.bands[0].number, info.alpha or warped.count))
+        yield WarpedPixels(warped, info, access)
 
 
 def reference_doubts(

@@ -1,5 +1,6 @@
 """Class rasters of any origin: what their values stand for, and whether they can be vectorised."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ import rasterio
 from rasterio.enums import ColorInterp
 
 from segflow.errors import SceneMismatchError
+from segflow.io.inputs.vrt import describe_vrt
 from segflow.io.raster.attributes import read_attributes
 from segflow.io.raster.styles import Rgb
 from segflow.io.scene.access import LOCAL, Access
+from segflow.io.scene.crs import same_crs
 from segflow.io.scene.gdal import gdal_env, ignore_missing_georeference, scene_errors
 from segflow.io.scene.headers import driver_of
 from segflow.io.scene.info import SceneInfo
@@ -41,32 +44,33 @@ class ClassRaster:
     ----------
     path
         Where it lies.
-    grid
-        Its grid.
-    dtype
-        NumPy name of its type, a whole number.
+    info
+        What it says of itself: its grid, and how its valid pixels are told.
     nodata
         The nodata value, or None.
     names
         Names of values, from a raster attribute table or category names.
     colours
         Colours of values, from the same table or the colour table.
-    masked
-        Whether a mask of its own or an alpha band says which pixels are valid, too.
     """
 
     path: Path
-    grid: Grid
-    dtype: str
+    info: SceneInfo
     nodata: int | None
     names: Mapping[int, str]
     colours: Mapping[int, Rgb]
-    masked: bool = False
+
+    @property
+    def grid(self) -> Grid:
+        """Its grid."""
+        return self.info.grid
 
     @property
     def plain(self) -> bool:
         """Whether its values are classes as segflow writes them: 255 is nodata, the others are classes."""
-        return self.dtype == "uint8" and self.nodata == NODATA and not self.masked
+        info = self.info
+        masked = info.has_mask or info.alpha is not None or bool(info.stacks)
+        return info.dtype == "uint8" and self.nodata == NODATA and not masked
 
     def colour(self, value: int) -> Rgb:
         """Give the colour of a value."""
@@ -79,7 +83,7 @@ def describe_classes(path: str | os.PathLike[str], access: Access = LOCAL, *, ro
     Parameters
     ----------
     path
-        A GeoTIFF.
+        A GeoTIFF or JPEG 2000, or a VRT of such files.
     access
         How it may be opened.
     role
@@ -90,7 +94,8 @@ def describe_classes(path: str | os.PathLike[str], access: Access = LOCAL, *, ro
     SceneError
         If it cannot be opened; `SceneMismatchError` if it has several bands or values that are no whole numbers.
     """
-    info = describe_scene(path, access)
+    is_vrt = os.fspath(path).lower().endswith(".vrt")
+    info = describe_vrt(path, access) if is_vrt else describe_scene(path, access)
     if len(info.bands) != 1:
         msg = (
             f"{role} {path} has {len(info.bands)} bands, but needs one of class values: "
@@ -100,7 +105,7 @@ def describe_classes(path: str | os.PathLike[str], access: Access = LOCAL, *, ro
     if np.dtype(info.dtype).kind not in "iu":
         msg = (
             f"{role} {path} holds {info.dtype} values, but classes are whole numbers: "
-            "classify it first, or convert it with gdal_translate -ot Byte"
+            "classify it first, or convert it with gdalwarp -ot Byte -dstnodata 255"
         )
         raise SceneMismatchError(msg)
     return info
@@ -113,21 +118,20 @@ def read_classes(path: str | os.PathLike[str], access: Access = LOCAL) -> ClassR
     nodata = info.bands[0].nodata
     return ClassRaster(
         path=Path(info.path),
-        grid=info.grid,
-        dtype=info.dtype,
-        nodata=None if nodata is None or nodata != int(nodata) else int(nodata),
+        info=info,
+        nodata=int(nodata) if nodata is not None and math.isfinite(nodata) and nodata == int(nodata) else None,
         names=names,
         colours={**read_colours(info), **colours},
-        masked=info.has_mask or info.alpha is not None,
     )
 
 
 def read_colours(info: SceneInfo) -> dict[int, Rgb]:
-    """Give the colours of the values in the file's own colour table; empty without one."""
-    number = info.bands[0].number
+    """Give the colours of the values in the file's own colour table, or that of a VRT's first file; may be empty."""
+    first = info.stacks[0][0] if info.stacks else None
+    path, number = (first.path, first.numbers[0]) if first else (info.path, info.bands[0].number)
     ignore_missing_georeference()
-    errors = scene_errors(info.path, "reading the colour table", "the file is damaged or cut short, copy it again")
-    with gdal_env(), errors, rasterio.open(info.path, driver=driver_of(info.path), sharing=False) as dataset:
+    errors = scene_errors(path, "reading the colour table", "the file is damaged or cut short, copy it again")
+    with gdal_env(), errors, rasterio.open(path, driver=driver_of(path), sharing=False) as dataset:
         if dataset.colorinterp[number - 1] is not ColorInterp.palette:
             return {}
         return {int(value): rgba[:3] for value, rgba in dataset.colormap(number).items()}
@@ -148,7 +152,8 @@ def check_confidence(path: str | os.PathLike[str], grid: Grid, access: Access = 
             f"one of uint8 (percent) and the shape {grid.shape} of the class raster: choose another --confidence"
         )
         raise SceneMismatchError(msg)
-    if not info.grid.transform.almost_equals(grid.transform, precision=1e-6 * abs(grid.pixel_area) ** 0.5):
+    placed = info.grid.transform.almost_equals(grid.transform, precision=1e-6 * abs(grid.pixel_area) ** 0.5)
+    if not placed or (info.grid.crs and grid.crs and not same_crs(info.grid.crs, grid.crs)):
         msg = f"{path} lies elsewhere than the class raster: choose another --confidence"
         raise SceneMismatchError(msg)
     return Path(info.path)

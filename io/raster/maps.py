@@ -11,8 +11,10 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from segflow.errors import DamagedError
+from segflow.io.scene.access import Access
 from segflow.io.scene.gdal import gdal_env
-from segflow.io.scene.geotiffs import GeoTiffPixels
+from segflow.io.scene.info import SceneInfo
+from segflow.io.scene.scenes import open_scene
 from segflow.tiling import NODATA, Grid, TileGrid, Window
 
 BLOCK = 1024  # px; side of the blocks that maps are read in, a multiple of the COG block
@@ -49,6 +51,30 @@ def read_blocks(classes: Path, confidence: Path, grid: Grid, block: int = BLOCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignClasses:
+    """A class raster of any tool: what it says of itself, and how it may be opened.
+
+    Its nodata value, mask and alpha band say which pixels are valid, as those of a scene do.
+    """
+
+    info: SceneInfo
+    access: Access
+
+    def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
+        """Give the values in a window, and where they are valid: (height, width) arrays.
+
+        Raises
+        ------
+        SceneError
+            If they cannot be read.
+        """
+        # Opened for this read alone, as readers that take turns may not nest their GDAL environments.
+        with open_scene(self.info, (self.info.bands[0].number,), self.access) as scene:
+            pixels, valid = scene.read_window(window)
+        return pixels[0], valid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MapFiles:
     """The files of a map, as they are handed to readers in this process or another.
 
@@ -62,15 +88,14 @@ class MapFiles:
         ``(value, code)`` of the values in the class raster, in order; all others are nodata.
         Empty where the values are the classes, and 255 nodata.
     foreign
-        Whether the class raster's nodata value, mask and alpha band say which pixels are valid, as in a scene;
-        else 255 alone does, as in rasters that segflow wrote.
+        The class raster of another tool; None: segflow wrote it, or wrote it so, and 255 alone is nodata.
     """
 
     classes: Path
     confidence: Path | None
     grid: Grid
     codes: tuple[tuple[int, int], ...] = ()
-    foreign: bool = False
+    foreign: ForeignClasses | None = None
 
     def windows(self, block: int = BLOCK) -> Iterator[Window]:
         """Give the blocks to read the map in, in row-major order."""
@@ -84,8 +109,7 @@ class MapPair:
     def __init__(self, files: MapFiles) -> None:
         self._files = files
         self._stack = ExitStack()
-        self._classes = self._stack.enter_context(open_map(files.classes))
-        self._validity = GeoTiffPixels.of(self._classes.dataset, str(files.classes)) if files.foreign else None
+        self._classes = None if files.foreign else self._stack.enter_context(open_map(files.classes))
         self._confidence = self._stack.enter_context(open_map(files.confidence)) if files.confidence else None
 
     def read(self, window: Window) -> tuple[np.ndarray, np.ndarray]:
@@ -109,11 +133,12 @@ class MapPair:
 
     def _read_classes(self, window: Window) -> tuple[np.ndarray, np.ndarray | None]:
         """Give the pixels of the class raster, and where they are valid; None where their values say it."""
-        if self._validity is None:
-            return self._classes.read(window), None
-        with gdal_env():
-            pixels, valid = self._validity.read(window)
-        return pixels[0], valid
+        if self._files.foreign is not None:
+            return self._files.foreign.read(window)
+        if self._classes is None:
+            msg = "a map is either ours or foreign"
+            raise ValueError(msg)
+        return self._classes.read(window), None
 
 
 @dataclass(frozen=True, slots=True)

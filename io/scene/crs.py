@@ -1,5 +1,6 @@
 """Coordinate reference systems compared for what they mean on the map, not for how they are written."""
 
+from collections.abc import Iterable
 from functools import lru_cache
 
 import rasterio.crs
@@ -24,6 +25,15 @@ def same_crs(one: str | None, other: str | None) -> bool:
         )
     except (CRSError, rasterio.errors.CRSError):
         return False
+
+
+def count_crs(systems: Iterable[str | None]) -> int:
+    """Give how many different systems there are, having none counted as one."""
+    found: list[str | None] = []
+    for system in systems:
+        if not any(same_crs(system, other) for other in found):
+            found.append(system)
+    return len(found)
 
 
 def _means_the_same(one: CRS, other: CRS) -> bool:

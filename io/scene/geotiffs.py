@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -123,11 +123,6 @@ class GeoTiffPixels:
         self._nodata = tuple(nodata_of(dataset, number) for number in band_numbers)
         self._more_nodata = None if nodata is None else (nodata,) * len(band_numbers)
         self._alpha = info.alpha if info.alpha not in band_numbers else None
-
-    @classmethod
-    def of(cls, dataset: Any, path: str) -> Self:  # noqa: ANN401
-        """Give the first band of an open dataset, of which nothing is known yet."""
-        return cls(dataset, describe_dataset(dataset, path), (1,))
 
     def read(self, window: Window) -> tuple[Pixels, Valid]:
         """Give pixels and validity of a window that lies in the file and is not empty.

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from segflow.errors import SceneError
@@ -58,6 +59,18 @@ def sidecar_files(file: Path) -> list[Path]:
     start = file.stem.lower() + "."  # GDAL compares the names of sidecars without regard to case
     return sorted(
         other for other in file.parent.iterdir() if other.name.lower().startswith(start) and other.name != file.name
+    )
+
+
+def unread_masks(paths: Iterable[str | os.PathLike[str]], access: Access) -> tuple[str, ...]:
+    """Say which masks beside rasters are not read, a line each; none where `access` has sidecars read."""
+    if access.sidecars:
+        return ()
+    masks = [f"{os.fspath(path)}.msk" for path in dict.fromkeys(paths) if not is_remote(os.fspath(path))]
+    return tuple(
+        f"{mask} may say which pixels are valid, but files beside a raster are not read: add --sidecars"
+        for mask in masks
+        if os.path.isfile(mask)  # noqa: PTH113 - no path may raise here
     )
 
 

@@ -1,5 +1,6 @@
 """Rules for the polygons of a class raster: minimum mapping unit, simplification, size."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAX_OBJECTS = 10_000_000  # about 2 GB of statistics and places; noise of 12,000 × 12,000 px has 144 million
@@ -14,7 +15,7 @@ class PolygonRules:
     Attributes
     ----------
     min_area_m2
-        Smaller objects take the class of a neighbour [m²].
+        Smaller objects take the class of a neighbour [m²]; or such areas by class, where others have no minimum.
     min_hole_m2
         Smaller holes are filled [m²].
     simplify_px
@@ -27,7 +28,7 @@ class PolygonRules:
         With more objects, vectorising stops.
     """
 
-    min_area_m2: float = 0.0
+    min_area_m2: float | Mapping[int, float] = 0.0
     min_hole_m2: float = 0.0
     simplify_px: float = 0.0
     smooth: int = 0
@@ -37,7 +38,8 @@ class PolygonRules:
     @property
     def sieves(self) -> bool:
         """Whether there is a minimum mapping unit for objects or holes."""
-        return self.min_area_m2 > 0 or self.min_hole_m2 > 0
+        least = self.min_area_m2.values() if isinstance(self.min_area_m2, Mapping) else (self.min_area_m2,)
+        return self.min_hole_m2 > 0 or any(area > 0 for area in least)
 
     @property
     def shapes(self) -> bool:

@@ -1,6 +1,6 @@
 """The minimum mapping unit on a raster that comes block by block: which regions of each block change their class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -37,7 +37,7 @@ class ClassChanges:
 def find_changes(
     source: BlockSource,
     *,
-    min_area_m2: float,
+    min_area_m2: float | Mapping[int, float],
     min_hole_m2: float,
     workers: Workers,
     on_block: Callable[[RegionBlock], None],
@@ -49,7 +49,7 @@ def find_changes(
     source
         The class raster.
     min_area_m2, min_hole_m2
-        The smallest areas of objects and of holes that stay [m²].
+        The smallest areas of objects and of holes that stay [m²]; of objects also by class, 0 for classes left out.
     workers
         Find the regions of the blocks.
     on_block
@@ -70,7 +70,7 @@ def find_changes(
         joiner.add(block)
         on_block(block)
     graph = joiner.finish()
-    value = sieve(graph, min_units=min_area_m2 / unit, min_hole_units=min_hole_m2 / unit)
+    value = sieve(graph, min_units=_by_class(min_area_m2) / unit, min_hole_units=min_hole_m2 / unit)
     return _changes(graph, value), count_moves(graph.regions, value, unit)
 
 
@@ -113,6 +113,15 @@ def _areas(grid: Grid) -> AreaUnits:
         msg = "a grid without CRS has no areas"
         raise ValueError(msg)
     return areas
+
+
+def _by_class(least: float | Mapping[int, float]) -> NDArray[np.float64]:
+    """Give the smallest area of each class: (256,) array."""
+    if not isinstance(least, Mapping):
+        return np.full(256, float(least))
+    found = np.zeros(256)
+    found[list(least)] = list(least.values())
+    return found
 
 
 def _changes(graph: RegionGraph, value: NDArray[np.uint8]) -> list[ClassChanges]:

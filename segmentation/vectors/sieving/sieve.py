@@ -2,11 +2,11 @@
 
 The rule
 --------
-1. A region is small if its area lies below the minimum. In each round, every small region that is smaller than
-   all small regions beside it (of two equal ones, that with the later first pixel counts as larger) takes the class of
-   the neighbour with which it shares the longest border (of two equal ones, the larger; then that with the earlier
-   first pixel). Then adjacent regions of one class are merged and the next round begins, until no small region has
-   a neighbour that is not nodata.
+1. A region is small if its area lies below the minimum of its class. In each round, every small region that is
+   smaller than all small regions beside it (of two equal ones, that with the later first pixel counts as larger)
+   takes the class of the neighbour with which it shares the longest border (of two equal ones, the larger; then that
+   with the earlier first pixel). Then adjacent regions of one class are merged and the next round begins, until no
+   small region has a neighbour that is not nodata.
 2. Then a hole of a region whose area lies below the minimum for holes is filled with the region's class, whatever
    lies in it. Where holes lie within holes, the outermost one is filled (`holes`).
 
@@ -46,8 +46,8 @@ class Moved:
     area_m2: float
 
 
-def sieve(graph: RegionGraph, *, min_units: float, min_hole_units: float) -> NDArray[np.uint8]:
-    """Give the final class of each region: (regions,) uint8 array."""
+def sieve(graph: RegionGraph, *, min_units: NDArray[np.float64], min_hole_units: float) -> NDArray[np.uint8]:
+    """Give the final class of each region: (regions,) uint8 array; `min_units` has the minimum of each class."""
     regions = graph.regions
     state = BorderGraph(
         value=regions.value,
@@ -91,9 +91,9 @@ def _merge_equal(state: BorderGraph, value: NDArray[np.uint8]) -> tuple[BorderGr
     return state.merge(into, count, value), into
 
 
-def _targets(state: BorderGraph, least: float) -> NDArray[np.int64]:
+def _targets(state: BorderGraph, least: NDArray[np.float64]) -> NDArray[np.int64]:
     """Give the neighbour whose class each region takes in this round; -1 for regions that keep theirs."""
-    small = (state.units < least) & (state.value != NODATA)
+    small = (state.units < least[state.value]) & (state.value != NODATA)
     rank = np.empty(len(small), np.int64)
     rank[np.lexsort((state.first, state.units))] = np.arange(len(small))
     mine = np.concatenate([state.pairs[:, 0], state.pairs[:, 1]])

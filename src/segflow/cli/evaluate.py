@@ -49,6 +49,7 @@ OutFolder = Annotated[
     Path | None, typer.Option("--out", "-o", help="Folder of the report. [default: beside the map]", metavar="DIR")
 ]
 AllowShift = Annotated[bool, options.option_of(RunSettings, "allow_datum_shift")]
+Sidecars = Annotated[bool, options.option_of(RunSettings, "sidecars")]
 MaxPixels = Annotated[int | None, options.option_of(RunSettings, "max_pixels")]
 MaxBlock = Annotated[int | None, options.option_of(RunSettings, "max_block")]
 Points = Annotated[int, typer.Option(help="Number of points in all; each class gets at least 50 where that allows.")]
@@ -70,6 +71,7 @@ def evaluate(
     buffer: Buffer = 3.0,
     seed: Seed = 0,
     allow_datum_shift: AllowShift = False,
+    sidecars: Sidecars = False,
     max_pixels: MaxPixels = None,
     max_block: MaxBlock = None,
     out: OutFolder = None,
@@ -95,6 +97,7 @@ def evaluate(
         buffer=buffer,
         seed=seed,
         allow_datum_shift=allow_datum_shift,
+        sidecars=sidecars,
         max_pixels=max_pixels,
         max_block=max_block,
     )
@@ -117,6 +120,7 @@ def sample(
     *,
     points: Points = 500,
     seed: Seed = 0,
+    sidecars: Sidecars = False,
     max_pixels: MaxPixels = None,
     max_block: MaxBlock = None,
     out: PointsFile = None,
@@ -132,7 +136,7 @@ def sample(
     from segflow.flows.evaluate.reference import EvaluateSettings
 
     with watch() as progress:
-        drawing = EvaluateSettings(max_pixels=max_pixels, max_block=max_block)
+        drawing = EvaluateSettings(sidecars=sidecars, max_pixels=max_pixels, max_block=max_block)
         path, drawn = run_sample(map_, points, out, seed, progress, drawing)
     if as_json:
         typer.echo(json.dumps({"points": dict(drawn), "file": str(path)}, indent=2, ensure_ascii=False))

@@ -220,6 +220,22 @@ def test_a_raster_without_crs_has_no_areas(tmp_path: Path) -> None:
         run(path, min_area=5, overwrite=True)
 
 
+@pytest.mark.parametrize("name", ["water", "2"])
+def test_each_class_has_its_own_minimum_area(tmp_path: Path, name: str) -> None:
+    """By its name or its value; the moves are told."""
+    path = write_raster(tmp_path / "a.tif", SMALL, nodata=NODATA)
+    done = run(path, names={2: "water"}, min_area={name: 1000.0})
+
+    assert done.counts == {"class_0": 1, "class_1": 2, "water": 0}
+    assert [(a, b, pixels) for a, b, pixels, _ in done.moved] == [("water", "class_0", 2)]
+    for wrong, message in (
+        ({"wood": 1.0}, "--min-area names 'wood', but the classes are"),
+        ({"2": 1.0, "water": 2.0}, "twice"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            run(path, names={2: "water"}, min_area=wrong, overwrite=True)
+
+
 def test_a_rotated_grid_keeps_its_places(tmp_path: Path) -> None:
     transform = Affine(8, 6, 300_000, 6, -8, 9_000_000)
     done = run(write_raster(tmp_path / "a.tif", SMALL, nodata=NODATA, transform=transform), min_area=150)

@@ -12,9 +12,13 @@ from tests.class_rasters import NODATA, Raster, picture, polygons_of, rasters, s
 PIXEL = 100.0  # m², nearly: the grid of the tests lies in UTM
 
 
-def sieved(labels: Raster, height: int = 4096, width: int = 4096, *, area: float = 0, hole: float = 0) -> Raster:
+def sieved(
+    labels: Raster, height: int = 4096, width: int = 4096, *, area: float | dict[int, int] = 0, hole: float = 0
+) -> Raster:
     """Give what becomes of a raster; areas in pixels, a little less so that equal ones stay."""
-    rules = PolygonRules(min_area_m2=max(area - 0.1, 0) * PIXEL, min_hole_m2=max(hole - 0.1, 0) * PIXEL)
+    by_class = isinstance(area, dict)
+    least = {value: (least - 0.1) * PIXEL for value, least in area.items()} if by_class else max(area - 0.1, 0) * PIXEL
+    rules = PolygonRules(min_area_m2=least, min_hole_m2=max(hole - 0.1, 0) * PIXEL)
     blocks, _ = sieved_blocks(labels, height, width, rules)
     out = np.empty_like(labels)
     for block in blocks:
@@ -47,8 +51,9 @@ def borders(of_pixel: np.ndarray) -> dict[int, dict[int, int]]:
     return found
 
 
-def plain_sieve(labels: Raster, area: int) -> Raster:
+def plain_sieve(labels: Raster, area: int | dict[int, int]) -> Raster:
     """Follow the rule of the minimum mapping unit to the letter, on the whole raster."""
+    least = area if isinstance(area, dict) else dict.fromkeys(range(NODATA), area)
     while True:
         of_pixel, regions = components(labels)
         beside = borders(of_pixel)
@@ -56,7 +61,7 @@ def plain_sieve(labels: Raster, area: int) -> Raster:
         def rank(number: int) -> tuple[int, int]:
             return regions[number][1], regions[number][2]  # noqa: B023  # called in this round
 
-        small = {n for n, (value, size, _) in enumerate(regions) if value != NODATA and size < area}
+        small = {n for n, (value, size, _) in enumerate(regions) if value != NODATA and size < least.get(value, 0)}
         out = labels.copy()
         for number in small:
             others = {n: length for n, length in beside.get(number, {}).items() if regions[n][0] != NODATA}
@@ -97,6 +102,32 @@ def test_small_objects_go_by_the_rule(labels: Raster, area: int, height: int, wi
     expected = plain_sieve(labels, area)
 
     assert expected.tolist() == sieved(labels, height, width, area=area).tolist()
+
+
+areas = st.dictionaries(st.integers(0, 4), st.integers(1, 14))
+
+
+@given(rasters(side=12), areas, sides, sides)
+@settings(max_examples=40)
+def test_each_class_has_its_own_minimum(labels: Raster, least: dict[int, int], height: int, width: int) -> None:
+    """Also one that it comes to by joining objects of another class; classes left out lose no object."""
+    expected = plain_sieve(labels, least)
+    out = sieved(labels, height, width, area=least)
+    of_pixel, regions = components(out)
+    beside = borders(of_pixel)
+
+    assert expected.tolist() == out.tolist()
+    for number, (value, size, _) in enumerate(regions):
+        alone = all(regions[other][0] == NODATA for other in beside.get(number, {}))
+        assert value == NODATA or alone or size >= least.get(value, 0)
+    assert all((out[labels == value] == value).all() for value in set(range(5)) - least.keys())
+
+
+def test_one_minimum_for_all_is_that_of_every_class() -> None:
+    labels = np.random.default_rng(0).integers(0, 3, (30, 30)).astype(np.uint8)
+
+    assert (sieved(labels, 11, 9, area=5) == sieved(labels, 11, 9, area=dict.fromkeys(range(3), 5))).all()
+    assert (sieved(labels, area={}) == labels).all()
 
 
 @given(rasters(side=12), st.integers(2, 30), sides, sides)
