@@ -189,7 +189,7 @@ def test_areas_add_up_to_the_scene(transform: Affine, crs: str, labels: Raster) 
     apart = np.where(labels == NODATA, 200, labels).astype(np.uint8)
     areas = polygons_of(apart, 7, 9, grid=grid).area_m2
 
-    assert areas.sum() == pytest.approx(scene.sum(), rel=1e-6)
+    assert areas.sum() == pytest.approx(scene.sum(), rel=5e-6)  # edges are geodesics between corners, long or short
     assert (areas > 0).all()
 
 
