@@ -1,6 +1,6 @@
 r"""Areas and lengths on the ellipsoid of pixel outlines, thousands at a time.
 
-An edge that is straight in the grid is divided into segments of at most 250 m before its points are transformed to
+An edge that is straight in the grid is divided into segments of at most 60 m before its points are transformed to
 longitude and latitude, so that measurements follow the edge as it lies on the ground.
 
 Areas are integrals along the rings in an equal-area plane. For longitudes and latitudes this is the
@@ -29,7 +29,7 @@ from segflow.segmentation.vectors.ellipsoid import Ellipsoid, Floats
 from segflow.segmentation.vectors.ragged import index_ranges, list_sums, next_indices, offsets_of, portions
 from segflow.tiling import Grid
 
-SEGMENT = 250.0  # m; straight lines of the grid stray from those of the equal-area plane by at most 1 mm on it
+SEGMENT = 60.0  # m; straight lines of the grid stray from those of the equal-area plane by at most 0.06 mm on it
 WIDEST = 5e6  # m; larger scenes may come near the antipode of their centre, where the azimuthal plane tears
 
 Points = NDArray[np.floating] | NDArray[np.integer]  # (n, 2) array of (column, row) [px]
